@@ -1,0 +1,285 @@
+"""Many private models trained at once: the one numerical core of privlab's own.
+
+DP-SGD (Abadi et al. 2016) with Poisson batches, joint per-unit clipping and Gaussian noise. The models of one curve
+(an ε or clipping grid) are columns of one weight matrix and share each sampled batch, so a step is two matrix products;
+every model draws its own noise. Other seeds draw their own batches and run beside it in a second thread, because that
+uses two cores where the matrix products alone would not.
+
+Noise here is floating-point noise: "idealised", good for seeing and teaching. `privlab.estimators` offers exact noise.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import wait
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from privlab import cores, gradients
+
+if TYPE_CHECKING:
+    from privlab.datasets import Dataset
+
+Loss = Literal["logistic", "softmax", "squared"]
+Array = np.ndarray[Any, np.dtype[Any]]
+Seed = tuple[int, ...]
+PATIENCE = 0.01  # seconds a sweep blocks its caller at most before it yields
+LINEAR_BLOCK, HIDDEN_BLOCK = 64, 4  # models trained in one go: wide for the matrix product, or shared by the cores
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Encoded rows laid out for training.
+
+    Attributes
+    ----------
+    X : float32 (rows + 1, d + 1)
+        Features with a constant last column; the last row is all zero and pads short batches and people.
+    y : float32 (rows + 1,)
+        Class codes, or the scaled target of a regression.
+    rows : int (n, m) or None
+        For each protected unit the indices of its rows, padded with the zero row. None: a row is a unit.
+    loss : {"logistic", "softmax", "squared"}
+    outputs : int
+        Columns of the prediction: 1, or the number of classes for softmax.
+    units : int
+        Declared, public number of protected units: what the expected batch size is reckoned from.
+    """
+
+    X: Array
+    y: Array
+    rows: Array | None
+    loss: Loss
+    outputs: int
+    units: int
+
+    @cached_property
+    def norm2(self) -> Array:
+        """Squared norm of every row, the constant included."""
+        return np.einsum("nd,nd->n", self.X, self.X)
+
+    @property
+    def n(self) -> int:
+        """Units really there, each of which may join a batch."""
+        return len(self.X) - 1 if self.rows is None else len(self.rows)
+
+    @classmethod
+    def make(
+        cls,
+        X: Array,
+        y: Array,
+        loss: Loss,
+        *,
+        outputs: int = 1,
+        people: Array | None = None,
+        units: int | None = None,
+    ) -> TrainingData:
+        """Lay out features X (rows, d) and targets y (rows,).
+
+        `people` (rows,) groups the rows of one person; `units` is the public n (default: counted, which leaks it).
+        """
+        padded = np.zeros((len(X) + 1, X.shape[1] + 1), np.float32)
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused
+            padded[:-1, :-1] = X
+            target = np.append(y.astype(np.float32), np.float32(0))
+        padded[:-1, -1] = 1
+        rows = None if people is None else _rows_by_person(people)
+        count = len(X) if rows is None else len(rows)
+        made = cls(padded, target, rows, loss, outputs, units or count)
+        if not np.isfinite(made.norm2).all() or not np.isfinite(target).all():
+            raise ValueError("'X' and 'y' must be finite, squared lengths of rows included. Got NaN or infinity.")
+        return made
+
+
+def _rows_by_person(people: Array) -> Array:
+    """(persons, most rows of one) row indices, padded with len(people)."""
+    order = np.argsort(people, kind="stable")
+    _, start, count = np.unique(people[order], return_index=True, return_counts=True)
+    place = np.arange(count.max())
+    rows: Array = np.where(
+        place < count[:, None],
+        order[np.minimum(start[:, None] + place, len(people) - 1)],
+        len(people),
+    )
+    return rows
+
+
+@cache
+def prepare(dataset: Dataset, unit: str = "person") -> TrainingData:
+    """The training split of a data set, laid out once for the unit of protection ("person" or "row")."""
+    losses: dict[str, Loss] = {"binary": "logistic", "multiclass": "softmax", "regression": "squared"}
+    return TrainingData.make(
+        dataset.X_train,
+        dataset.y_train,
+        losses[dataset.task],
+        outputs=len(dataset.classes) if dataset.task == "multiclass" else 1,
+        people=dataset.people_train if unit == "person" else None,
+        units=dataset.n_train if unit == "person" else dataset.n_train_rows,
+    )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to train: K models that share their batches.
+
+    Parameters
+    ----------
+    noise_multiplier, clip_norm : float32 (K,)
+        σ and C of each model. σ = 0 trains without noise, C = ∞ without clipping (then σ must be 0).
+    sampling_rate : float in (0, 1]
+    steps : int
+    hidden : int
+        Units of the hidden layer (ReLU); 0 for a linear model.
+    learning_rate : float or float (K,)
+        Step on the *clipped mean in units of C*, so that a change of C alone does not change the pace.
+    momentum : float in [0, 1)
+    """
+
+    noise_multiplier: Array
+    clip_norm: Array
+    sampling_rate: float
+    steps: int
+    hidden: int = 0
+    learning_rate: float | Array = 2.0
+    momentum: float = 0.9
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.clip_norm[self.noise_multiplier > 0]).all():
+            raise ValueError("'clip_norm' must be finite where there is noise. Got infinity or NaN.")
+
+    @property
+    def width(self) -> int:
+        """K, the number of models."""
+        return len(self.noise_multiplier)
+
+    def blocks(self) -> list[Plan]:
+        """Parts that can be trained apart, of a width that does not depend on the machine."""
+        size = HIDDEN_BLOCK if self.hidden else LINEAR_BLOCK
+        rates = np.broadcast_to(self.learning_rate, self.width)
+        return [
+            replace(
+                self,
+                noise_multiplier=self.noise_multiplier[i : i + size],
+                clip_norm=self.clip_norm[i : i + size],
+                learning_rate=rates[i : i + size],
+            )
+            for i in range(0, self.width, size)
+        ]
+
+
+def steady_rate(noise_multiplier: Array, parameters: int, batch: float, fastest: float, pace: float) -> Array:
+    """A learning rate that slows down where the noise is loud: min(fastest, pace / ν), ν = σ·√d / expected batch.
+
+    ν is the length of one step's noise against the longest possible clipped mean. It is made of public numbers only, so
+    the choice costs no privacy. `pace` was tuned once, on the shipped data sets.
+    """
+    loudness = np.asarray(noise_multiplier, float) * np.sqrt(parameters) / batch
+    return np.minimum(fastest, pace / np.maximum(loudness, 1e-12))
+
+
+@dataclass(frozen=True)
+class Weights:
+    """K trained models: `first` (d + 1, K·units) and, with a hidden layer, `second` (K, hidden + 1, outputs)."""
+
+    first: Array
+    second: Array | None
+    outputs: int
+
+    def decision(self, X: Array) -> Array:
+        """Raw predictions (K, outputs, rows) for features X (rows, d) without a constant column."""
+        z = self.first[:-1].T @ X.T
+        z += self.first[-1][:, None]
+        if self.second is None:
+            return z.reshape(-1, self.outputs, len(X))
+        h = np.maximum(z, 0, out=z).reshape(len(self.second), -1, len(X))
+        return self.second[:, :-1].transpose(0, 2, 1) @ h + self.second[:, -1, :, None]
+
+
+def poisson_batches(rng: np.random.Generator, n: int, sampling_rate: float, steps: int) -> list[Array]:
+    """For each step the units that joined, each independently with probability `sampling_rate`.
+
+    Gaps between successes of a Bernoulli sequence are geometric, so the cost follows the batch, not the data.
+    """
+    if sampling_rate == 1:
+        return [np.arange(n)] * steps
+    total, rate = n * steps, -np.log1p(-sampling_rate)
+    size = int(total * sampling_rate + 8 * np.sqrt(total * sampling_rate) + 16)
+    position = np.full(1, -1, np.int64)
+    while position[-1] < total:
+        gaps = np.minimum(rng.standard_exponential(size) / rate, total).astype(np.int64) + 1
+        position = np.concatenate([position, position[-1] + np.cumsum(gaps)])
+    step, unit = np.divmod(position[1:][position[1:] < total], n)
+    return np.split(unit, np.searchsorted(step, np.arange(1, steps)))
+
+
+def train(
+    data: TrainingData, plan: Plan, seed: Seed | None, block: int = 0, stopped: Callable[[], bool] = bool
+) -> Weights | None:
+    """Train the K models of a plan from one seed (None: the system's entropy); None if `stopped()` before the end.
+
+    Every step adds N(0, (σC)²) once to the sum of clipped gradients and divides by the fixed, public expected batch
+    size; an empty batch gets its noise too. Returned are the averages of the second half's iterates. Blocks of one
+    seed share their batches and their start, and draw their own noise.
+    """
+    rng = np.random.Generator(np.random.SFC64(None if seed is None else [*seed, 1 + block]))
+    draw = rng if seed is None else np.random.Generator(np.random.SFC64([*seed, 0]))
+    model = (gradients.Hidden if plan.hidden else gradients.Linear)(data, plan)
+    theta = model.start(draw)
+    velocity, average = np.zeros_like(theta), np.zeros_like(theta)
+    scale = model.spread(plan.noise_multiplier * np.where(plan.noise_multiplier > 0, plan.clip_norm, 0))
+    unit = np.where(np.isfinite(plan.clip_norm), plan.clip_norm, 1)
+    pace = model.spread(plan.learning_rate / (unit * plan.sampling_rate * data.units))
+    tail = plan.steps // 2
+    noisy = bool(scale.any())
+    scratch, m = gradients.Scratch(), 1 if data.rows is None else data.rows.shape[1]
+    with np.errstate(over="ignore"):  # exp of a large score is infinity, and its reciprocal the right 0
+        for step, batch in enumerate(poisson_batches(draw, data.n, plan.sampling_rate, plan.steps)):
+            if stopped():
+                return None
+            rows = batch if data.rows is None else data.rows[batch].ravel()
+            X = np.take(data.X, rows, axis=0, out=scratch("X", len(rows), data.X.shape[1]), mode="clip")
+            gradient = model.gradient(theta, X, data.y[rows], data.norm2[rows], m)
+            if noisy:
+                gradient += rng.standard_normal(len(theta), np.float32) * scale
+            velocity *= plan.momentum
+            velocity += gradient
+            theta -= pace * velocity
+            if step >= tail:
+                average += theta
+    return Weights(*model.weights(average / np.float32(plan.steps - tail)), data.outputs)
+
+
+def sweep(
+    data: TrainingData, plan: Plan, seeds: Iterable[Seed], score: Callable[[Weights], Array]
+) -> Iterator[tuple[Seed, Array] | None]:
+    """Train the plan for every seed and yield (seed, scores) in the order of `seeds`.
+
+    `score` maps the weights of some of the models to an array whose first axis is those models. Yields None at least
+    every `PATIENCE` seconds in between; closing the generator stops the training.
+    """
+    pool, stop = cores.shared(), threading.Event()
+
+    def work(part: Plan, seed: Seed, block: int) -> Array | None:
+        weights = train(data, part, seed, block, stop.is_set)
+        return None if weights is None else score(weights)
+
+    with pool.held():
+        jobs = {
+            seed: [pool.threads.submit(work, part, seed, block) for block, part in enumerate(plan.blocks())]
+            for seed in seeds
+        }
+        try:
+            for seed, parts in jobs.items():
+                while wait(parts, timeout=PATIENCE).not_done:
+                    yield None
+                yield seed, np.concatenate([part.result() for part in parts])
+        finally:
+            stop.set()
+            futures = [future for parts in jobs.values() for future in parts]
+            for future in futures:
+                future.cancel()
+            wait(futures)
