@@ -1,0 +1,105 @@
+"""The experiments: one file each, found by looking into this folder.
+
+An experiment's module holds `Settings`, `Result`, `run(settings)` and `Picture`; its docstring's first line is the
+question it answers. It may hold `prepare(settings)`, a generator for idle moments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any, Protocol, runtime_checkable
+
+import pandas as pd
+
+from privlab.settings import Controls
+
+
+@runtime_checkable
+class Result(Protocol):
+    """What an experiment found so far."""
+
+    settings: Any
+    progress: float  # from 0 to 1: how much of what was asked for is in it
+    count: int  # models, or releases, that it is made of
+
+    def frame(self) -> pd.DataFrame:
+        """The table: a tidy DataFrame."""
+        ...
+
+    def summary(self) -> pd.DataFrame:
+        """The table's digest, short enough to read."""
+        ...
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What the finding rests on, in sentences."""
+        ...
+
+    @property
+    def sentence(self) -> str:
+        """The finding in words, naming the settings it belongs to."""
+        ...
+
+
+class Experiment(Protocol):
+    """What the module of an experiment holds."""
+
+    __name__: str
+    __doc__: str | None
+    Settings: type[Controls]
+    Picture: type[Any]
+
+    def run(self, settings: Any) -> Iterator[Any]:
+        """Yield better and better results, or None, at least every 30 ms."""
+        ...
+
+
+def names() -> tuple[str, ...]:
+    """The names of all experiments."""
+    return tuple(sorted(m.name for m in iter_modules(__path__) if not m.name.startswith("_")))
+
+
+def get(name: str) -> Any:
+    """The module of an experiment."""
+    if name not in names():
+        raise ValueError(f"'experiment' must be among {', '.join(names())}. Got {name!r}.")
+    return import_module(f"{__name__}.{name}")
+
+
+def run(experiment: str, **values: Any) -> Any:
+    """Run an experiment to its end and return its final Result, with no widgets.
+
+    Parameters
+    ----------
+    experiment : str
+        One of `names()`, or a settings code such as ``"tradeoff?epsilon=0.5"``.
+    **values
+        Its settings; those left out keep their defaults.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an unknown experiment or setting, or a value out of its range, before any work starts.
+    """
+    module, settings = read(experiment, values)
+    last = None
+    for result in module.run(settings):
+        last = last if result is None else result
+    return last
+
+
+def read(experiment: str, values: dict[str, Any]) -> tuple[Any, Any]:
+    """The module and the settings that a name or a settings code, with values over it, stands for."""
+    name, _, code = experiment.strip().partition("?")
+    module = get(name)
+    base = module.Settings.from_code(code) if code else None
+    return module, module.Settings.make(base, **values)
+
+
+def script(experiment: str, settings: Controls) -> str:
+    """A short program that computes a result again, without widgets."""
+    given = "".join(f"    {name}={value!r},\n" for name, value in settings.changed().items())
+    call = f'privlab.run(\n    "{experiment}",\n{given})' if given else f'privlab.run("{experiment}")'
+    return f"import privlab\n\nresult = {call}\nprint(result.sentence)\nprint(result.frame())\n"

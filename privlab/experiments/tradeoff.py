@@ -1,0 +1,348 @@
+"""How much does privacy cost a real model?"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from privlab import accounting, cards, datasets, dpsgd, models, workers
+from privlab.dpsgd import Array
+from privlab.experiments._tradeoff_picture import Picture
+from privlab.experiments._tradeoff_result import Curve, Result, compare, short
+from privlab.settings import Controls, Handle, choice, control
+
+__all__ = ["Picture", "Result", "Settings", "compare", "prepare", "run"]
+
+FIRST_SEEDS = 2  # trained before the first picture: one for each of two cores; of a network, whose blocks share them, 1
+REPAINT = 0.06  # seconds between two pictures
+CLIP_GRID = np.geomspace(0.1, 10, 16)
+PRIVATE, ACCURATE = "more private", "more accurate"
+
+
+def _noise(settings: Settings, epsilons: Sequence[float]) -> Sequence[float]:
+    """σ at each ε, for labels: interpolated along the curve's ε until all positions have been calibrated."""
+    mechanism = settings.mechanism
+    known = _calibrated.get(tuple(mechanism.values()), ())
+    if accounting.is_shipped(**mechanism) or len(known) == len(_positions()):
+        return list(accounting.noise_multipliers(epsilons, **mechanism))
+    if not known:
+        return ()
+    sigma = np.log(accounting.noise_multipliers(known, **mechanism))
+    return list(np.exp(np.interp(np.log(epsilons), np.log(known), sigma)))
+
+
+_SHIPPED = {*accounting.EPSILON_GRID.tolist(), *accounting.EPSILON_POSITIONS.tolist()}
+_calibrated: dict[tuple[float, ...], tuple[float, ...]] = {}  # the ε for which σ is at hand, by mechanism
+
+
+def _positions() -> tuple[float, ...]:
+    return Settings.controls()["epsilon"].positions()
+
+
+class Settings(Controls):
+    """What to train, and how privately."""
+
+    epsilon: float = control(
+        default=1.0,
+        label="privacy budget ε",
+        low=0.01,
+        high=100,
+        slider=(0.05, 10),
+        scale="log",
+        ends=(PRIVATE, ACCURATE),
+        hint="How much one person's data may change the result. Smaller is more private.",
+    )
+    clip_norm: float = control(
+        default=1.0,
+        label="clipping norm C",
+        low=0.01,
+        high=100,
+        slider=(0.1, 10),
+        scale="log",
+        ends=("clips more", "clips less"),
+        hint="How far one person may pull a training step. Longer pulls are cut to C; the noise grows with C.",
+    )
+    dataset: str = choice(
+        default="adult", label="data", among=datasets.names, words=lambda name: short(datasets.card(name).title),
+        hint="Real people, with a card for each set.",
+    )  # fmt: skip
+    models: tuple[str, ...] = choice(
+        default=("dp-sgd-logistic",), label="models", among=models.names, many=True,
+        words=lambda name: models.CATALOGUE[name].label,
+        hint="Private models to train; each has a curve of its own.",
+    )  # fmt: skip
+    view: str = choice(
+        default="epsilon", label="show score over", among=lambda: ("epsilon", "clip_norm"),
+        words=lambda view: {"epsilon": "privacy budget ε", "clip_norm": "clipping norm C"}[view],
+        hint="What the horizontal axis of the picture is.",
+    )  # fmt: skip
+    sampling_rate: float = control(
+        default=0.04, label="sampling rate q", low=1e-6, high=1, slider=(0.005, 0.5), scale="log", advanced=True,
+        hint="The chance that a person joins the batch of a step.",
+    )  # fmt: skip
+    steps: int = control(
+        default=60,
+        label="steps T",
+        low=1,
+        high=20000,
+        slider=(10, 1000),
+        scale="log",
+        advanced=True,
+        hint="Training steps; each one spends.",
+    )
+    delta: float = control(
+        default=1e-5, label="δ", low=1e-12, high=0.1, slider=(1e-9, 1e-3), scale="log", places=19, advanced=True,
+        hint="The chance left outside the promise; it must be below 1 in the number of people.",
+    )  # fmt: skip
+    seeds: int = control(
+        default=32, label="trainings", low=1, high=1000, slider=(2, 200), scale="log", places=40, advanced=True,
+        hint="Independent trainings at every point: more of them narrow the dark band.",
+    )  # fmt: skip
+    seed: int = control(default=0, label="seed", low=0, high=2**31 - 1, slider=(0, 20), places=21, advanced=True)
+    unit: str = choice(
+        default="person", label="protects", among=lambda: ("person", "row"), advanced=True,
+        hint="Whether the promise is to a whole person or to one row of the table.",
+    )  # fmt: skip
+
+    handles: ClassVar[Mapping[str, Handle]] = {
+        "noise_multiplier": Handle(
+            "epsilon",
+            "noise multiplier σ",
+            _noise,
+            "Noise on each step, in units of C. It is ε seen from the other side: moving either moves the other.",
+            (ACCURATE, PRIVATE),
+        )
+    }
+
+    @property
+    def mechanism(self) -> dict[str, Any]:
+        """What the accountant needs besides ε or σ."""
+        return {"sampling_rate": self.sampling_rate, "steps": self.steps, "delta": self.delta}
+
+    @property
+    def noise_multiplier(self) -> float:
+        """σ that upholds ε: the noise's standard deviation in units of C."""
+        return accounting.noise_multiplier(epsilon=self.epsilon, **self.mechanism)
+
+    @property
+    def n(self) -> int:
+        """The declared, public number of protected units."""
+        card = datasets.card(self.dataset)
+        return card.rows if self.unit == "row" else card.n
+
+    def check(self) -> None:
+        """Refuse a δ too large for the people, and models that do not fit the data."""
+        if self.delta >= 1 / self.n:
+            raise ValueError(
+                f"'delta' must be in (0, 1/n) = (0, {1 / self.n:.3g}) for {self.n:,} in '{self.dataset}'. "
+                f"Got {self.delta:g}."
+            )
+        if self.view == "clip_norm" and any(models.CATALOGUE[name].fit for name in self.models):
+            raise ValueError("'view' must be 'epsilon' for models that have no clipping norm. Got 'clip_norm'.")
+        for name in self.models:
+            if why := models.CATALOGUE[name].unfit_for(datasets.card(self.dataset), self.unit):
+                raise ValueError(f"'models' must fit the data: {why}")
+
+    @classmethod
+    def resolve(cls, values: dict[str, Any], base: Settings | None) -> dict[str, Any]:
+        """Read a data set given as an object, σ given for ε, and models or δ left to the data set."""
+        values = dict(values)
+        if isinstance(values.get("dataset"), datasets.Dataset):
+            values["dataset"] = values["dataset"].name
+        before = base or cls()
+        unit, name = values.get("unit", before.unit), values.get("dataset", before.dataset)
+        if isinstance(values.get("models"), str):
+            values["models"] = (values["models"],)
+        if (
+            {"dataset", "unit"} & set(values)
+            and isinstance(name, str)
+            and name in datasets.names()
+            and unit in ("person", "row")
+        ):
+            card = datasets.card(name)
+            if "models" not in values:
+                fitting = models.fitting(card, unit)
+                values["models"] = tuple(m for m in before.models if m in fitting) or fitting[:1]
+            units = card.rows if unit == "row" else card.n
+            if "delta" not in values and before.delta >= 1 / units:
+                values["delta"] = 10.0 ** -(math.floor(math.log10(units)) + 1)
+        if values.get("view") == "clip_norm" and "models" not in values:
+            kept = tuple(m for m in before.models if models.CATALOGUE[m].fit is None)
+            values["models"] = kept or tuple(m for m in models.fitting(datasets.card(name), unit)[:1])
+        if "noise_multiplier" in values:
+            sigma = values.pop("noise_multiplier")
+            if "epsilon" in values:
+                raise ValueError("'epsilon' and 'noise_multiplier' are two handles on one thing: give one.")
+            mechanism = before.mechanism | {k: values[k] for k in before.mechanism if k in values}
+            values["epsilon"] = accounting.epsilon(noise_multiplier=sigma, **mechanism)
+            if values["epsilon"] > cls.controls()["epsilon"].high:
+                raise ValueError(f"'noise_multiplier' must leave ε at most 100 with these steps. Got {sigma:g}.")
+        return values
+
+
+def _points(settings: Settings) -> tuple[Array, int, Array, Array, Array]:
+    """x, the held index, and ε, C and σ at every point.
+
+    The held point comes last, so that the noise of the others stays when it moves.
+    """
+    along = settings.view == "epsilon"
+    grid, own = (accounting.EPSILON_GRID, settings.epsilon) if along else (CLIP_GRID, settings.clip_norm)
+    grid = grid[~np.isclose(grid, own, rtol=1e-9)]
+    order = np.append(grid, own)
+    epsilons = order if along else np.full(len(order), settings.epsilon)
+    clips = np.full(len(order), settings.clip_norm) if along else order
+    if along:
+        sigma = np.append(accounting.noise_multipliers(grid, **settings.mechanism), settings.noise_multiplier)
+    else:
+        sigma = np.full(len(order), settings.noise_multiplier)
+    return order, len(order) - 1, epsilons, clips, sigma
+
+
+class _Collector:
+    """Gathers scores as they arrive and makes Results of them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.data = datasets.load(settings.dataset)
+        self.order, last, self.epsilons, self.clips, self.sigma = _points(settings)
+        self.sorted = np.argsort(self.order, kind="stable")
+        self.held = int(np.flatnonzero(self.sorted == last)[0])
+        self.scores: dict[str, list[Array]] = {name: [] for name in settings.models}
+        self.losses: dict[str, list[Array]] = {name: [] for name in settings.models}
+        self.ceilings: dict[str, float] = {}
+        self.floor = models.floor(self.data)
+        self.scale = 1.0 if self.data.task != "regression" else float(np.var(self.data.evaluation[1]))
+
+    def add(self, name: str, scores: Array, held: Array) -> None:
+        self.scores[name].append(scores)
+        self.losses[name].append(held)
+
+    def result(self) -> Result:
+        curves = tuple(
+            Curve(name, np.stack(rows)[:, self.sorted], np.stack(self.losses[name]))
+            for name, rows in self.scores.items()
+            if rows
+        )
+        done = sum(map(len, self.scores.values())) / (self.settings.seeds * len(self.scores))
+        return Result(
+            self.settings, self.order[self.sorted], self.held, self.sigma[self.sorted], curves, self.floor,
+            dict(self.ceilings), self.scale, done,
+        )  # fmt: skip
+
+
+def run(settings: Settings) -> Iterator[Result | None]:
+    """Train the curve: a first Result after two seeds of every live model, better ones as more arrive."""
+    grid = accounting.EPSILON_GRID.tolist() if settings.view == "epsilon" else []
+    yield from _calibrate(settings, [*grid, settings.epsilon])
+    gathered = _Collector(settings)
+    slow = _Slow(gathered)
+    painted = -math.inf
+    batched = [name for name in settings.models if models.CATALOGUE[name].fit is None]
+    first = {name: min(1 if models.CATALOGUE[name].hidden else FIRST_SEEDS, settings.seeds) for name in batched}
+    rounds = [(name, range(first[name])) for name in batched]
+    rounds += [(name, range(first[name], settings.seeds)) for name in batched if settings.seeds > first[name]]
+    for name, seeds in rounds:
+        for arrived in _train(gathered, name, seeds):
+            early = seeds.start == 0 and len(gathered.scores[name]) < len(seeds)
+            if arrived and not early and time.perf_counter() - painted > REPAINT:
+                yield gathered.result()
+                painted = time.perf_counter()
+            else:
+                yield None
+    try:
+        while not slow.queue.finished:
+            slow.queue.advance()
+            yield gathered.result() if slow.take_in() and any(gathered.scores.values()) else None
+        yield gathered.result()
+    finally:
+        slow.queue.cancel()
+
+
+def _train(gathered: _Collector, name: str, seeds: range) -> Iterator[bool]:
+    """Train a batched model and gather its scores; yields whether something arrived."""
+    settings, model, data = gathered.settings, models.CATALOGUE[name], gathered.data
+    prepared = dpsgd.prepare(data, settings.unit)
+    plan = model.plan(prepared, gathered.sigma, gathered.clips, settings.sampling_rate, settings.steps)
+    X = data.evaluation[0]
+    streams = [(settings.seed, seed) for seed in seeds]
+    trained = dpsgd.sweep(prepared, plan, streams, lambda w: models.batched_losses(data, w.decision(X)))
+    for item in trained:
+        if item is not None:
+            losses = item[1]
+            gathered.add(name, models.score(data, losses), losses[-1].copy())
+        yield item is not None
+
+
+class _Slow:
+    """Fits in worker processes: the ceilings, and the catalogue's fitted models, all points of a seed together."""
+
+    def __init__(self, gathered: _Collector) -> None:
+        self.gathered, s, name = gathered, gathered.settings, gathered.data.name
+        self.fitted = [model for model in s.models if models.CATALOGUE[model].fit]
+        self.next_seed = dict.fromkeys(self.fitted, 0)
+        keys = [self._ceiling(model) for model in models.REFERENCES]
+        keys += [key for seed in range(s.seeds) for model in self.fitted for key in self._row(model, seed)]
+        source = name if name in cards.SHIPPED else gathered.data
+        self.queue = workers.Queue(models.fit, {key: (source, *key[1:]) for key in keys})
+        self.take_in()
+
+    def _ceiling(self, model: str) -> workers.Key:
+        return self.gathered.data.name, model, math.inf, 0.0, (0, 0)
+
+    def _row(self, model: str, seed: int) -> list[workers.Key]:
+        g, s = self.gathered, self.gathered.settings
+        return [(g.data.name, model, float(epsilon), s.delta, (s.seed, seed)) for epsilon in g.epsilons]
+
+    def take_in(self) -> bool:
+        """Gather what has been computed; whether there is anything new."""
+        g, new = self.gathered, False
+        for name, model in models.REFERENCES.items():
+            losses = workers.recall(self._ceiling(name))
+            if losses is not None and model.label not in g.ceilings:
+                g.ceilings[model.label] = float(models.score(g.data, losses))
+                new = True
+        for name in self.fitted:
+            while (seed := self.next_seed[name]) < g.settings.seeds:
+                row = [workers.recall(key) for key in self._row(name, seed)]
+                if any(losses is None for losses in row):
+                    break
+                stacked = np.stack(row)
+                g.add(name, models.score(g.data, stacked), stacked[-1])
+                self.next_seed[name] += 1
+                new = True
+        return new
+
+
+def _warm_up() -> Iterator[None]:
+    """Import dp-accounting, 1–2 s, while the notebook goes on."""
+    warming = threading.Thread(target=accounting.warm_up, daemon=True)
+    warming.start()
+    while warming.is_alive():
+        warming.join(dpsgd.PATIENCE)
+        yield
+
+
+def _calibrate(settings: Settings, epsilons: Sequence[float]) -> Iterator[None]:
+    """Have σ at hand for every ε, in small steps: each may take some time."""
+    mechanism = settings.mechanism
+    if accounting.is_shipped(**mechanism) and _SHIPPED.issuperset(epsilons):
+        return
+    yield from _warm_up()
+    for epsilon in epsilons:
+        accounting.noise_multiplier(epsilon=float(epsilon), **mechanism)
+        yield
+    key = tuple(mechanism.values())
+    if len(epsilons) > max(1, len(_calibrated.get(key, ()))):
+        _calibrated[key] = tuple(sorted(epsilons))
+
+
+def prepare(settings: Settings) -> Iterator[None]:
+    """In idle moments, calibrate the other positions of the ε slider, so that no later press waits for it."""
+    yield from _warm_up()
+    positions = np.asarray(_positions())
+    yield from _calibrate(settings, positions[np.argsort(np.abs(np.log(positions / settings.epsilon)))].tolist())

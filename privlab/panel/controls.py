@@ -1,0 +1,143 @@
+"""Widgets made from a Settings class, and nothing else."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as w
+
+from privlab.settings import Control, Controls, Handle
+
+Moved = Callable[[str, Any], None]
+
+
+def words(value: float) -> str:
+    """A number in three significant digits."""
+    return f"{value:.3g}" if 1e-3 <= abs(value) < 1e5 or value == 0 else f"{value:.0e}"
+
+
+def text(raw: Any) -> str:
+    """Text from anywhere made safe for HTML: the one place where that happens."""
+    return html.escape(str(raw), quote=True)
+
+
+class Slider:
+    """A slider over a setting's positions, or over a handle on it, with its words."""
+
+    def __init__(self, name: str, one: Control, moved: Moved, handle: Handle | None = None) -> None:
+        self.name, self.control, self.handle, self._moved = name, one, handle, moved
+        shown = handle or one
+        ends, values = shown.ends, one.positions()
+        head = _heading(shown)
+        self.slider = w.SelectionSlider(
+            options=[(words(v), v) for v in values],
+            value=values[0],
+            continuous_update=True,
+            tooltip=shown.hint,
+            layout=w.Layout(width="100%"),
+        )
+        self.slider.add_class("privlab-slider")
+        self._quiet = False
+        self.slider.observe(self._on_move, "value")
+        self.widget = w.VBox([head, self.slider])
+        if any(ends):
+            foot = f"<div class='privlab-ends'><span>{text(ends[0])}</span><span>{text(ends[1])}</span></div>"
+            self.widget.children += (w.HTML(foot),)
+
+    def _on_move(self, change: Any) -> None:
+        if not self._quiet:
+            self._moved(self.name, change["new"])
+
+    def show(self, settings: Controls) -> None:
+        """Stand where the settings are, at a position of their own if they are between two."""
+        value = getattr(settings, self.name)
+        values = sorted({*self.control.positions(), value}, reverse=self.handle is not None)
+        shown = self.handle.read(settings, values) if self.handle else values
+        labels = [words(v) for v in shown] or ["…"] * len(values)
+        options = tuple(zip(labels, values, strict=True))
+        self._quiet = True
+        try:
+            if options != tuple(self.slider.options):
+                with self.slider.hold_sync():
+                    self.slider.options = options
+                    self.slider.value = value
+            elif self.slider.value != value:
+                self.slider.value = value
+        finally:
+            self._quiet = False
+
+
+class Chooser:
+    """One value among those allowed."""
+
+    def __init__(self, name: str, one: Control, moved: Moved) -> None:
+        self.name, self.control, self._moved, self._quiet = name, one, moved, False
+        self.box = w.Dropdown(options=self._options(), tooltip=one.hint, layout=w.Layout(width="calc(100% - 16px)"))
+        self.box.observe(self._on_move, "value")
+        self.widget = w.VBox([_heading(one), self.box])
+
+    def _options(self) -> tuple[tuple[str, Any], ...]:
+        allowed = self.control.among() if self.control.among else ()
+        return tuple((self.control.words(value), value) for value in allowed)
+
+    def _on_move(self, change: Any) -> None:
+        if not self._quiet:
+            self._moved(self.name, change["new"])
+
+    def show(self, settings: Controls) -> None:
+        """Stand where the settings are."""
+        options = self._options()
+        self._quiet = True
+        try:
+            if tuple(self.box.options) != options:
+                self.box.options = options
+            self.box.value = getattr(settings, self.name)
+        finally:
+            self._quiet = False
+
+
+class Boxes:
+    """Several values among those allowed: a box for each."""
+
+    def __init__(self, name: str, one: Control, moved: Moved) -> None:
+        self.name, self._moved, self._quiet = name, moved, False
+        self.boxes = {
+            value: w.Checkbox(description=one.words(value), indent=False, layout=w.Layout(width="auto", margin="0 8px"))
+            for value in (one.among() if one.among else ())
+        }
+        for box in self.boxes.values():
+            box.observe(self._on_move, "value")
+        self.widget = w.VBox([_heading(one), *self.boxes.values()])
+
+    def _on_move(self, _: Any) -> None:
+        if not self._quiet:
+            self._moved(self.name, tuple(value for value, box in self.boxes.items() if box.value))
+
+    def show(self, settings: Controls) -> None:
+        """Tick what the settings hold."""
+        self._quiet = True
+        try:
+            for value, box in self.boxes.items():
+                box.value = value in getattr(settings, self.name)
+        finally:
+            self._quiet = False
+
+
+def _heading(shown: Control | Handle) -> w.HTML:
+    return w.HTML(f"<div class='privlab-label' title='{text(shown.hint)}'>{text(shown.label)}</div>")
+
+
+def make(settings: type[Controls], moved: Moved) -> tuple[list[Any], list[Any]]:
+    """(plain, advanced) controls of a Settings class; a handle follows the first two sliders."""
+    plain: list[Any] = []
+    advanced: list[Any] = []
+    for name, one in settings.controls().items():
+        kind = Slider if one.among is None else Boxes if one.many else Chooser
+        made = kind(name, one, moved)
+        (advanced if one.advanced else plain).append(made)
+    for handle in reversed(list(settings.handles.values())):
+        one = settings.controls()[handle.of]
+        plain.insert(2, Slider(handle.of, one, moved, handle))
+    return plain, advanced

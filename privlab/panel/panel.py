@@ -1,0 +1,270 @@
+"""A panel: controls on the left, the picture on the right, below it the sentence and the actions."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+from collections.abc import Callable, Generator
+from typing import Any
+
+import ipywidgets as w
+
+from privlab import experiments
+from privlab.panel import cells, controls
+from privlab.panel.controls import text
+from privlab.panel.figure import Canvas
+from privlab.panel.runner import Runner
+
+STYLE = """<style>
+.privlab-panel { max-width: 1240px; font-family: system-ui, "DejaVu Sans", sans-serif; }
+.privlab-controls { flex: 1 1 290px; min-width: 270px; max-width: 350px; padding-right: 18px; }
+.privlab-right { flex: 3 1 560px; min-width: 300px; }
+.privlab-picture { display: block; max-width: 100%; height: auto; }
+.privlab-sentence { font-size: 16px; line-height: 1.45; max-width: 780px; margin: 4px 0; min-height: 5.8em; }
+.privlab-note { font-size: 15px; line-height: 1.4; max-width: 780px; }
+.privlab-problem { color: #A03000; font-weight: 600; font-size: 14px; line-height: 1.35; }
+.privlab-label { display: flex; justify-content: space-between; font-size: 14px; line-height: 1.3; margin: 4px 8px 0; }
+.privlab-ends { display: flex; justify-content: space-between; font-size: 12px; color: #555; line-height: 1;
+  margin: 0 8px 4px; }
+.privlab-details { max-height: 340px; overflow: auto; font-size: 13px; max-width: 780px; }
+.privlab-details pre { white-space: pre-wrap; background: #f4f4f4; color: #111; padding: 8px; }
+</style>"""
+
+
+class Panel(w.VBox):
+    """An experiment under a person's hands.
+
+    Made by `privlab.explore`. Re-running a cell closes the panels that it made before.
+    """
+
+    def __init__(self, experiment: str, **values: Any) -> None:
+        self._module, self._settings = experiments.read(experiment, values)
+        self._opened = self._settings
+        self._name = self._module.__name__.rpartition(".")[2]
+        self._result: Any = None
+        self._pinned: Any = None
+        self._error: Exception | None = None
+        self._canvas = Canvas(self._module.Picture)
+        self._runner = Runner(self._module.run, self._prepare, self._show, self._fail)
+        self._plain, self._advanced = controls.make(type(self._settings), self._on_move)
+        self._problem, self._picture, self._note, self._details = w.HTML(), w.HTML(), w.HTML(), w.HTML()
+        self._progress = w.FloatProgress(
+            min=0, max=1, layout=w.Layout(width="160px", height="14px"), style={"bar_color": "#0072B2"}
+        )
+        self._code = w.Text(
+            description="settings",
+            tooltip="Share this text: pasted here, or in privlab.explore, it brings back these settings.",
+            continuous_update=False,
+            layout=w.Layout(width="100%"),
+            style={"description_width": "60px"},
+        )
+        self._code.observe(self._on_code, "value")
+        self._open = ""
+        super().__init__([w.HTML(STYLE), self._body()])
+        self.add_class("privlab-panel")
+        self._sync()
+        self._runner.start(self._settings)
+        while self._result is None and self._runner.step():
+            pass
+        if self._error is not None:
+            self.close()
+            raise self._error
+        cells.opened(self)
+
+    def _body(self) -> w.Widget:
+        more = w.Accordion([w.VBox([one.widget for one in self._advanced])], titles=("More settings",))
+        left = w.VBox([*[one.widget for one in self._plain], self._problem, more, self._code])
+        left.add_class("privlab-controls")
+        actions: dict[str, tuple[str, Callable[[], None]]] = {
+            "Stop": ("Stop training; what is drawn stays", self._runner.stop),
+            "Pin": ("Keep this curve to compare with", self._pin),
+            "Promise": ("What ε covers here, and what it assumes", lambda: self._toggle("Promise", self._promise)),
+            "Table": ("The numbers behind the picture", lambda: self._toggle("Table", self._table)),
+            "Code": ("A script for this very result", lambda: self._toggle("Code", self._script)),
+            "Export": ("Save the table or the picture", lambda: self._toggle("Export", self._links)),
+            "Reset": ("Back to where this panel began", self._reset),
+        }
+        self._buttons = {name: self._button(name, *what) for name, what in actions.items()}
+        row = w.HBox(
+            [self._progress, *self._buttons.values()],
+            layout=w.Layout(flex_flow="row wrap", align_items="center"),
+        )
+        right = w.VBox([self._picture, self._note, row, self._details])
+        right.add_class("privlab-right")
+        return w.HBox([left, right], layout=w.Layout(flex_flow="row wrap"))
+
+    def _button(self, name: str, tooltip: str, action: Callable[[], None]) -> w.Button:
+        def pressed(_: Any) -> None:
+            try:  # ipywidgets would swallow what a button raises
+                action()
+            except Exception as error:  # noqa: BLE001
+                self._fail(error)
+
+        button = w.Button(description=name, tooltip=tooltip, layout=w.Layout(width="auto"))
+        button.on_click(pressed)
+        return button
+
+    @property
+    def settings(self) -> Any:
+        """What the controls show."""
+        return self._settings
+
+    @property
+    def result(self) -> Any:
+        """What the picture shows."""
+        return self._result
+
+    @property
+    def sentence(self) -> str:
+        """The finding in words, for the result."""
+        return "" if self._result is None else str(self._result.sentence)
+
+    def set(self, **values: Any) -> None:
+        """Move to other settings; they are computed once, and shown as soon as there is a first result.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For an unknown setting or a value out of its range; nothing changes then.
+        """
+        self._move_to(type(self._settings).make(self._settings, **values))
+
+    def wait(self) -> Panel:
+        """Compute here and now until the result is final, and return the panel.
+
+        Raises
+        ------
+        Exception
+            What the experiment raised, if it failed.
+        """
+        self._runner.finish()
+        if self._error is not None:
+            raise self._error
+        return self
+
+    def close(self) -> None:
+        """Stop and take every widget of the panel away."""
+        if self.comm is not None:  # None once closed, or if the settings were refused
+            self._runner.stop()
+            _close_all(self, set())
+
+    def _move_to(self, settings: Any) -> None:
+        self._settings = settings
+        self._error = None
+        self._problem.value = ""
+        self._sync()
+        self._runner.start(settings)
+
+    def _on_move(self, name: str, value: Any) -> None:
+        self._attempt(lambda: self.set(**{name: value}))
+
+    def _on_code(self, change: Any) -> None:
+        if change["new"] != self._settings.code():
+            self._attempt(
+                lambda: self._move_to(type(self._settings).from_code(change["new"].partition("?")[2] or change["new"]))
+            )
+
+    def _attempt(self, move: Callable[[], None]) -> None:
+        """Move, or say beside the controls why not; the picture stays."""
+        try:
+            move()
+        except (ValueError, TypeError) as error:
+            self._sync()
+            self._say(text(error))
+
+    def _say(self, problem: str) -> None:
+        self._problem.value = f"<div class='privlab-problem' role='alert'>{problem}</div>"
+
+    def _sync(self) -> None:
+        for one in (*self._plain, *self._advanced):
+            one.show(self._settings)
+        self._code.value = self._settings.code()
+
+    def _prepare(self, settings: Any) -> Generator[None, None, None]:
+        if hasattr(self._module, "prepare"):
+            yield from self._module.prepare(settings)
+            self._sync()
+
+    def _show(self, result: Any, final: bool) -> None:
+        if self._result is None or result.settings is not self._result.settings:
+            self._sync()  # labels that had to wait for the accountant
+        self._result = result
+        extra = {} if self._pinned is None else {"pinned": self._pinned}
+        png = self._canvas.sharp() if final else self._canvas.draw(result, **extra)
+        width, height = self._canvas.size
+        words = text(result.sentence)
+        self._picture.value = (
+            f"<img class='privlab-picture' width='{width}' height='{height}' decoding='sync' alt='{words}' "
+            f"data-settings='{text(json.dumps(result.settings.as_dict()))}' data-models='{result.count}' "
+            f"src='data:image/png;base64,{_base64(png)}'><p class='privlab-sentence' role='status'>{words}</p>"
+        )
+        self._progress.value = result.progress
+        if result.progress == 1:
+            self._refresh()
+
+    def _refresh(self) -> None:
+        """Bring what hangs on the result up to date: the comparison, and whatever is opened below."""
+        compared = "" if self._pinned is None else self._module.compare(self._pinned, self._result)
+        self._note.value = f"<p class='privlab-note'>{text(compared)}</p>" if compared else ""
+        if self._open:
+            self._details.value = self._opened_by()
+
+    def _fail(self, error: Exception) -> None:
+        self._error = error
+        logging.getLogger("privlab").error("the experiment failed", exc_info=error)
+        self._say(f"{text(type(error).__name__)}: {text(error)}")
+
+    def _pin(self) -> None:
+        self._pinned = None if self._pinned is not None else self._result
+        self._buttons["Pin"].description = "Pin" if self._pinned is None else "Unpin"
+        if self._result is not None and not self._runner.busy:
+            self._show(self._result, False)
+            self._show(self._result, True)
+
+    def _reset(self) -> None:
+        self._move_to(self._opened)
+
+    def _toggle(self, name: str, make: Callable[[], str]) -> None:
+        self._open = "" if self._open == name else name
+        self._opened_by = make
+        self._details.value = make() if self._open else ""
+
+    def _table(self) -> str:
+        table = self._result.summary().to_html(index=False, escape=True, border=0, float_format="{:.4g}".format)
+        return f"<div class='privlab-details'>{table}</div>"
+
+    def _promise(self) -> str:
+        points = "".join(f"<li>{text(point)}</li>" for point in self._result.assumptions)
+        return f"<div class='privlab-details'><ul>{points}</ul></div>"
+
+    def _script(self) -> str:
+        return f"<div class='privlab-details'><pre>{text(experiments.script(self._name, self._settings))}</pre></div>"
+
+    def _links(self) -> str:
+        files = {
+            "csv": ("text/csv", self._result.frame().to_csv(index=False).encode()),
+            "png": ("image/png", self._canvas.export("png")),
+            "svg": ("image/svg+xml", self._canvas.export("svg")),
+        }
+        links = [
+            f"<a download='privlab-{self._name}.{kind}' href='data:{mime};base64,{_base64(raw)}'>{kind.upper()}</a>"
+            for kind, (mime, raw) in files.items()
+        ]
+        return f"<div class='privlab-details'>Save as {' · '.join(links)}</div>"
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
+
+
+def _close_all(widget: w.Widget, seen: set[int]) -> None:
+    """Close a widget with its children, layouts and styles, which ipywidgets leaves open."""
+    if id(widget) in seen:
+        return
+    seen.add(id(widget))
+    parts = [*getattr(widget, "children", ()), getattr(widget, "layout", None), getattr(widget, "style", None)]
+    for part in parts:
+        if isinstance(part, w.Widget):
+            _close_all(part, seen)
+    w.Widget.close(widget)

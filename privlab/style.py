@@ -1,0 +1,40 @@
+"""Colours and type of every picture. Okabe–Ito colours, one meaning each through the whole lab."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = {
+    "private": "#0072B2",
+    "non-private": "#009E73",
+    "floor": "#5F5F5F",
+    "attacker": "#D55E00",
+    "proven": "#CC79A7",
+    "held": "#000000",
+    "pinned": "#B87A00",
+    "deployed": "#5F5F5F",
+}
+# Private models beside the first: tints and dashes of their own, and always a name at the line's end.
+MODEL_STYLES = (
+    ("#0072B2", "-"),
+    ("#56B4E9", "--"),
+    ("#8A5A00", "-."),
+    ("#7B4BA0", ":"),
+    ("#4D4D4D", (0, (5, 1, 1, 1, 1, 1))),
+    ("#A0522D", (0, (8, 3))),
+)
+TEXT, SMALL, TITLE = 13, 12, 15  # points; nothing smaller, so that the back of a room can read it
+
+
+def axes(figure: Figure, box: tuple[float, float, float, float]) -> Axes:
+    """Axes at a fixed place (left, bottom, width, height), bare of what does not carry meaning."""
+    ax = figure.add_axes(box)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(labelsize=SMALL)
+    ax.grid(axis="y", color="#E6E6E6", linewidth=0.8)
+    ax.set_axisbelow(True)
+    return ax

@@ -1,0 +1,84 @@
+"""Slow fits run in worker processes, behind `concurrent.futures.Executor`; what they return is remembered here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from typing import Any
+
+Key = tuple[Any, ...]
+KEPT = 4000  # results remembered
+IN_FLIGHT = 4  # calls handed out at a time: the rest can still be called off
+PATIENCE = 0.01  # seconds that `Queue.advance` blocks at most
+
+_chosen: list[Executor] = []
+_remembered: dict[Key, Any] = {}
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def use(executor: Executor | None) -> None:
+    """Run slow fits on this executor, such as a Dask client's `get_executor()`; None: on this machine again."""
+    _chosen[:] = [] if executor is None else [executor]
+
+
+def get() -> Executor:
+    """The executor chosen with `use`, or joblib's reusable pool, which leaves a core for the live models."""
+    if _chosen:
+        return _chosen[0]
+    from joblib.externals.loky import get_reusable_executor
+
+    executor: Executor = get_reusable_executor(
+        max_workers=max(1, (os.cpu_count() or 2) - 1), timeout=300, initializer=_stand_back, env=_ONE_THREAD
+    )
+    return executor
+
+
+def _stand_back() -> None:
+    """Slow fits give way to the models that train under a person's hand."""
+    if hasattr(os, "nice"):
+        os.nice(10)
+
+
+def recall(key: Key) -> Any:
+    """What the call of that key returned; None if it has not been made."""
+    return _remembered.get(key)
+
+
+class Queue:
+    """Calls to make in worker processes, a few at a time and each only once in a session.
+
+    Parameters
+    ----------
+    function : callable
+        Importable by the workers; its result must not be None.
+    calls : mapping
+        The arguments of each call by its key, in the order of their making.
+    """
+
+    def __init__(self, function: Callable[..., Any], calls: Mapping[Key, tuple[Any, ...]]) -> None:
+        self.function = function
+        self.calls = {key: given for key, given in calls.items() if key not in _remembered}
+        self.flying: dict[Key, Future[Any]] = {}
+
+    @property
+    def finished(self) -> bool:
+        """Whether every call has returned."""
+        return not self.calls and not self.flying
+
+    def advance(self) -> None:
+        """Remember what has returned and hand out what can be; raises what a call raised."""
+        if self.flying:
+            wait(self.flying.values(), timeout=PATIENCE, return_when=FIRST_COMPLETED)
+        for key in [key for key, future in self.flying.items() if future.done()]:
+            _remembered[key] = self.flying.pop(key).result()
+        while len(_remembered) > KEPT:
+            del _remembered[next(iter(_remembered))]
+        while self.calls and len(self.flying) < IN_FLIGHT:
+            key = next(iter(self.calls))
+            self.flying[key] = get().submit(self.function, *self.calls.pop(key))
+
+    def cancel(self) -> None:
+        """Call off what has not begun."""
+        for future in self.flying.values():
+            future.cancel()
