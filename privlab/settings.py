@@ -33,6 +33,8 @@ class Control:
         Returns the allowed values of a choice.
     words : callable
         How a value of a choice is called on the control.
+    offered : callable
+        (settings, value) -> whether a choice makes sense beside the other settings; others are not shown.
     many : bool
         Whether a choice holds several values.
     ends : (str, str)
@@ -50,6 +52,7 @@ class Control:
     places: int = 121
     among: Callable[[], Sequence[Any]] | None = None
     words: Callable[[Any], str] = str
+    offered: Callable[[Any, Any], bool] = lambda settings, value: True
     many: bool = False
     ends: tuple[str, str] = ("", "")
     advanced: bool = False
@@ -130,12 +133,13 @@ def choice(
     label: str,
     among: Callable[[], Sequence[Any]],
     words: Callable[[Any], str] = str,
+    offered: Callable[[Any, Any], bool] = lambda settings, value: True,
     hint: str = "",
     many: bool = False,
     advanced: bool = False,
 ) -> Any:
     """One value, or several, among those that `among()` names. See `Control`."""
-    made = Control(label, hint, among=among, words=words, many=many, advanced=advanced)
+    made = Control(label, hint, among=among, words=words, offered=offered, many=many, advanced=advanced)
     return field(default=default, metadata={"control": made})
 
 

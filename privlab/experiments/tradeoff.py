@@ -74,6 +74,7 @@ class Settings(Controls):
     models: tuple[str, ...] = choice(
         default=("dp-sgd-logistic",), label="models", among=models.names, many=True,
         words=lambda name: models.CATALOGUE[name].label,
+        offered=lambda settings, name: not settings.misfit(name),
         hint="Private models to train; each has a curve of its own.",
     )  # fmt: skip
     view: str = choice(
@@ -142,11 +143,17 @@ class Settings(Controls):
                 f"'delta' must be in (0, 1/n) = (0, {1 / self.n:.3g}) for {self.n:,} in '{self.dataset}'. "
                 f"Got {self.delta:g}."
             )
-        if self.view == "clip_norm" and any(models.CATALOGUE[name].fit for name in self.models):
-            raise ValueError("'view' must be 'epsilon' for models that have no clipping norm. Got 'clip_norm'.")
         for name in self.models:
-            if why := models.CATALOGUE[name].unfit_for(datasets.card(self.dataset), self.unit):
-                raise ValueError(f"'models' must fit the data: {why}")
+            if why := self.misfit(name):
+                raise ValueError(why)
+
+    def misfit(self, name: str) -> str:
+        """Why a model cannot be among these settings, in words; empty if it can."""
+        model = models.CATALOGUE[name]
+        if self.view == "clip_norm" and model.fit is not None:
+            return "'view' must be 'epsilon' for models that have no clipping norm. Got 'clip_norm'."
+        why = model.unfit_for(datasets.card(self.dataset), self.unit)
+        return f"'models' must fit the data: {why}" if why else ""
 
     @classmethod
     def resolve(cls, values: dict[str, Any], base: Settings | None) -> dict[str, Any]:

@@ -102,7 +102,7 @@ class Boxes:
     """Several values among those allowed: a box for each."""
 
     def __init__(self, name: str, one: Control, moved: Moved) -> None:
-        self.name, self._moved, self._quiet = name, moved, False
+        self.name, self.control, self._moved, self._quiet = name, one, moved, False
         self.boxes = {
             value: w.Checkbox(description=one.words(value), indent=False, layout=w.Layout(width="auto", margin="0 8px"))
             for value in (one.among() if one.among else ())
@@ -121,6 +121,7 @@ class Boxes:
         try:
             for value, box in self.boxes.items():
                 box.value = value in getattr(settings, self.name)
+                box.layout.display = None if self.control.offered(settings, value) else "none"
         finally:
             self._quiet = False
 
