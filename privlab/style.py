@@ -26,6 +26,7 @@ MODEL_STYLES = (
     ("#7B4BA0", ":"),
     ("#4D4D4D", (0, (5, 1, 1, 1, 1, 1))),
     ("#A0522D", (0, (8, 3))),
+    ("#2F6F4F", (0, (3, 2))),
 )
 TEXT, SMALL, TITLE = 13, 12, 15  # points; nothing smaller, so that the back of a room can read it
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 DOTS = 4  # with fewer seeds than this, the trainings themselves are shown in place of a band
 EPSILON_TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
 CLIP_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10)
+PINNED = "pinned"
 BOX = (0.105, 0.14, 0.86, 0.635)
 STRIP = (0.045, 0.105)  # heights above the axes where the names of deployments stand, in two rows
 
@@ -84,9 +85,7 @@ class Picture:
         self.still: tuple[Any, ...] | None = None
         self.marks: list[Artist] = []
         self.key = figure.text(0.012, 0.9, "", fontsize=SMALL, color="#444444", ha="left", va="center")
-        self.lines = [_Line(self.ax, colour, dash, 3 - 0.1 * i) for i, (colour, dash) in enumerate(MODEL_STYLES)]
-        self.pinned = _Line(self.ax, COLOURS["pinned"], (0, (4, 2)), 2.5)
-        self.pinned.reveal(False)
+        self.lines: dict[str, _Line] = {}  # by model, made when it is first shown
         self.hair = self.ax.axvline(1, color=COLOURS["held"], linewidth=1, linestyle=":", animated=True)
         self.test = self.ax.errorbar([1], [0], yerr=[1], fmt="none", ecolor=COLOURS["held"], elinewidth=1.5, capsize=5)
         (self.pin,) = self.ax.plot([], [], "D", color=COLOURS["pinned"], markersize=9, animated=True, zorder=5.5)
@@ -99,37 +98,41 @@ class Picture:
         for artist in test:
             artist.set_animated(True)
             artist.set_zorder(5)
-        self.moving: list[Artist] = [
-            *[artist for line in (*self.lines, self.pinned) for artist in line.artists],
-            self.hair, *test, self.pin, self.point, self.value,
-        ]  # fmt: skip
+        self.moving: list[Artist] = [self.hair, *test, self.pin, self.point, self.value]
 
     def update(self, result: Result, pinned: Result | None = None) -> bool:
         """Move the artists to a result; whether the background changed too."""
         factor = 100.0 if result.percent else 1.0
-        for line in self.lines:
+        for line in self.lines.values():
             line.reveal(False)
-        for line, curve in zip(self.lines, result.curves, strict=False):
-            line.reveal(True)
-            line.show(result.x, curve, models.CATALOGUE[curve.model].label, factor)
+        for curve in result.curves:
+            self._line(curve.model).show(result.x, curve, models.CATALOGUE[curve.model].label, factor)
+        self.pin.set_visible(False)
         if pinned is not None and pinned.settings.view == result.settings.view and pinned.dataset is result.dataset:
-            self.pinned.reveal(True)
             self.pin.set_visible(True)
             self.pin.set_data([pinned.x[pinned.held]], [factor * pinned.curves[0].estimate.mean[pinned.held]])
-            self.pinned.show(pinned.x, pinned.curves[0], "pinned", factor)
-        else:
-            self.pinned.reveal(False)
-            self.pin.set_visible(False)
+            self._line(PINNED).show(pinned.x, pinned.curves[0], PINNED, factor)
         changed = self._background(result, factor)
         self._hold(result, factor)
         self._place_names()
         return changed
 
+    def _line(self, name: str) -> _Line:
+        """The artists of a model's curve, in the model's own colour, or of the pinned one."""
+        if name not in self.lines:
+            place = len(models.CATALOGUE) if name == PINNED else models.names().index(name)
+            pinned = (COLOURS["pinned"], (0, (4, 2)))
+            colour, dash = pinned if name == PINNED else MODEL_STYLES[place % len(MODEL_STYLES)]
+            self.lines[name] = _Line(self.ax, colour, dash, zorder=3 - 0.1 * place)
+            self.moving += self.lines[name].artists
+        self.lines[name].reveal(True)
+        return self.lines[name]
+
     def _place_names(self) -> None:
         """Names just above the ends of their lines, pushed apart where they would overlap."""
         low, high = self.ax.get_ylim()
         gap, last = NAME_GAP * (high - low), -np.inf
-        for line in sorted((one for one in (*self.lines, self.pinned) if one.shown), key=lambda one: one.end[1]):
+        for line in sorted((one for one in self.lines.values() if one.shown), key=lambda one: one.end[1]):
             x, y = line.end
             last = max(y + gap / 4, last + gap)
             line.name.xy = (x, last)

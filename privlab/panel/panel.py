@@ -6,6 +6,7 @@ import base64
 import json
 import logging
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import ipywidgets as w
@@ -45,10 +46,30 @@ class Panel(w.VBox):
         self._result: Any = None
         self._pinned: Any = None
         self._error: Exception | None = None
-        self._canvas = Canvas(self._module.Picture)
-        self._runner = Runner(self._module.run, self._prepare, self._show, self._fail)
+        self._open = ""
+        run = self._module.run(self._settings)
+        with ThreadPoolExecutor(1) as beside:  # the first models train while the widgets are made
+            first = beside.submit(_first, run)
+            self._canvas = Canvas(self._module.Picture)
+            super().__init__([w.HTML(STYLE), self._body()])
+            self.add_class("privlab-panel")
+            self._runner = Runner(self._module.run, self._prepare, self._show, self._fail)
+        try:
+            begun = _resumed(first.result(), run)
+        except Exception:
+            self.close()
+            raise
+        self._runner.start(self._settings, begun)
+        self._runner.step()
+        if self._error is not None:
+            self.close()
+            raise self._error
+        cells.opened(self)
+
+    def _body(self) -> w.Widget:
         self._plain, self._advanced = controls.make(type(self._settings), self._on_move)
-        self._problem, self._picture, self._note, self._details = w.HTML(), w.HTML(), w.HTML(), w.HTML()
+        self._problem, self._picture, self._sentence = w.HTML(), w.HTML(), w.HTML()
+        self._note, self._details = w.HTML(), w.HTML()
         self._progress = w.FloatProgress(
             min=0, max=1, layout=w.Layout(width="160px", height="14px"), style={"bar_color": "#0072B2"}
         )
@@ -60,24 +81,11 @@ class Panel(w.VBox):
             style={"description_width": "60px"},
         )
         self._code.observe(self._on_code, "value")
-        self._open = ""
-        super().__init__([w.HTML(STYLE), self._body()])
-        self.add_class("privlab-panel")
-        self._sync()
-        self._runner.start(self._settings)
-        while self._result is None and self._runner.step():
-            pass
-        if self._error is not None:
-            self.close()
-            raise self._error
-        cells.opened(self)
-
-    def _body(self) -> w.Widget:
         more = w.Accordion([w.VBox([one.widget for one in self._advanced])], titles=("More settings",))
         left = w.VBox([*[one.widget for one in self._plain], self._problem, more, self._code])
         left.add_class("privlab-controls")
         actions: dict[str, tuple[str, Callable[[], None]]] = {
-            "Stop": ("Stop training; what is drawn stays", self._runner.stop),
+            "Stop": ("Stop training; what is drawn stays", self._stop),
             "Pin": ("Keep this curve to compare with", self._pin),
             "Promise": ("What ε covers here, and what it assumes", lambda: self._toggle("Promise", self._promise)),
             "Table": ("The numbers behind the picture", lambda: self._toggle("Table", self._table)),
@@ -215,6 +223,9 @@ class Panel(w.VBox):
         logging.getLogger("privlab").error("the experiment failed", exc_info=error)
         self._say(f"{text(type(error).__name__)}: {text(error)}")
 
+    def _stop(self) -> None:
+        self._runner.stop()
+
     def _pin(self) -> None:
         self._pinned = None if self._pinned is not None else self._result
         self._buttons["Pin"].description = "Pin" if self._pinned is None else "Unpin"
@@ -256,6 +267,15 @@ class Panel(w.VBox):
 
 def _base64(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
+
+
+def _first(run: Generator[Any, None, None]) -> Any:
+    return next(result for result in run if result is not None)
+
+
+def _resumed(first: Any, run: Generator[Any, None, None]) -> Generator[Any, None, None]:
+    yield first
+    yield from run
 
 
 def _close_all(widget: w.Widget, seen: set[int]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Generator
+from contextlib import closing
 from typing import Any
 
 
@@ -50,11 +51,11 @@ class Runner:
         """Whether a run is under way."""
         return self._work is not None
 
-    def start(self, settings: Any) -> None:
-        """Drop what is running and run these settings; from any thread."""
+    def start(self, settings: Any, begun: Generator[Any, None, None] | None = None) -> None:
+        """Drop what is running and run these settings, or go on with a run of them; from any thread."""
         with self._lock:
             self.stop()
-            self._work = self._walk(settings)
+            self._work = self._walk(settings, begun or self._run(settings))
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._wake)
 
@@ -86,13 +87,14 @@ class Runner:
         while self.step():
             pass
 
-    def _walk(self, settings: Any) -> Generator[None, None, None]:
+    def _walk(self, settings: Any, run: Generator[Any, None, None]) -> Generator[None, None, None]:
         last = None
-        for result in self._run(settings):
-            if result is not None:
-                last = result
-                self._shown(result, False)
-            yield
+        with closing(run):
+            for result in run:
+                if result is not None:
+                    last = result
+                    self._shown(result, False)
+                yield
         if last is not None:
             self._shown(last, True)
         self._idle = self._prepare(settings)
