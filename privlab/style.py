@@ -22,10 +22,10 @@ COLOURS = {
 MODEL_STYLES = (
     ("#0072B2", "-"),
     ("#56B4E9", "--"),
-    ("#8A5A00", "-."),
-    ("#7B4BA0", ":"),
-    ("#4D4D4D", (0, (5, 1, 1, 1, 1, 1))),
-    ("#A0522D", (0, (8, 3))),
+    ("#6A3D9A", "-."),
+    ("#5B6B7B", ":"),
+    ("#1B2A6B", (0, (5, 1, 1, 1, 1, 1))),
+    ("#8C6BB1", (0, (8, 3))),
     ("#2F6F4F", (0, (3, 2))),
 )
 TEXT, SMALL, TITLE = 13, 12, 15  # points; nothing smaller, so that the back of a room can read it

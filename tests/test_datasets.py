@@ -229,8 +229,9 @@ def test_logistic_regression_does_well_on_adult():
 
 def test_deployments_are_cited():
     table = datasets.deployments()
-    assert list(table) == ["name", "what", "epsilon", "delta", "unit", "year", "source"]
-    assert table.notna().all().all()
+    assert list(table) == ["name", "label", "what", "epsilon", "delta", "unit", "year", "source"]
+    assert table.drop(columns="label").notna().all().all()
+    assert 4 <= table["label"].notna().sum() < len(table)
     assert table["epsilon"].is_monotonic_increasing
     assert table.set_index("name").loc["US Census 2020", "epsilon"] == 19.61
     assert table["delta"].between(0, 1e-4).all()

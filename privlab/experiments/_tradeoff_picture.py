@@ -152,6 +152,7 @@ class Picture:
         below = inside > y  # off the picture: the number stays, at its lower edge, with an arrow
         self.value.xy = (x, inside)
         self.value.set_position((0, 12) if below else (0, -26))
+        self.value.set_horizontalalignment("right" if result.held == len(result.x) - 1 else "center")
         self.value.set_verticalalignment("bottom" if below else "top")
         self.value.set_text(("↓ " if below else "") + result.show(y / factor))
 

@@ -196,8 +196,12 @@ def compare(a: Result, b: Result) -> str:
     if not math.isfinite(d.half):
         return "One training each cannot tell two settings apart. Choose more trainings."
     verdict = "can be told apart" if d.told_apart else "cannot be told apart"
+    was = ", ".join(f"{name} {_word(v)}" for name, v in a.settings.as_dict().items() if v != getattr(b.settings, name))
     return (
-        f"Now against pinned (ε = {a.settings.epsilon:.3g}, C = {a.settings.clip_norm:.3g}): the two {verdict} "
-        f"({amount}; on average over trainings, paired on the same people). What is left unsure comes mostly from "
-        f"{source}."
+        f"Now against pinned ({was or 'the same settings'}): the two {verdict} ({amount}; on average over trainings, "
+        f"paired on the same people). What is left unsure comes mostly from {source}."
     )
+
+
+def _word(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else ", ".join(value) if isinstance(value, tuple) else str(value)

@@ -106,7 +106,8 @@ class Settings(Controls):
     )  # fmt: skip
     seed: int = control(default=0, label="seed", low=0, high=2**31 - 1, slider=(0, 20), places=21, advanced=True)
     unit: str = choice(
-        default="person", label="protects", among=lambda: ("person", "row"), advanced=True,
+        default="person", label="protects", among=lambda: ("person", "row"), words=lambda unit: f"one {unit}",
+        offered=lambda settings, unit: unit == "person" or datasets.card(settings.dataset).max_rows_per_person > 1,
         hint="Whether the promise is to a whole person or to one row of the table.",
     )  # fmt: skip
 

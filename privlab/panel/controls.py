@@ -70,17 +70,13 @@ class Slider:
 
 
 class Chooser:
-    """One value among those allowed."""
+    """One value among those that make sense; out of sight where there is nothing to choose."""
 
     def __init__(self, name: str, one: Control, moved: Moved) -> None:
         self.name, self.control, self._moved, self._quiet = name, one, moved, False
-        self.box = w.Dropdown(options=self._options(), tooltip=one.hint, layout=w.Layout(width="calc(100% - 16px)"))
+        self.box = w.Dropdown(tooltip=one.hint, layout=w.Layout(width="calc(100% - 16px)"))
         self.box.observe(self._on_move, "value")
         self.widget = w.VBox([_heading(one), self.box])
-
-    def _options(self) -> tuple[tuple[str, Any], ...]:
-        allowed = self.control.among() if self.control.among else ()
-        return tuple((self.control.words(value), value) for value in allowed)
 
     def _on_move(self, change: Any) -> None:
         if not self._quiet:
@@ -88,12 +84,15 @@ class Chooser:
 
     def show(self, settings: Controls) -> None:
         """Stand where the settings are."""
-        options = self._options()
+        allowed, now = self.control.among() if self.control.among else (), getattr(settings, self.name)
+        offered = [value for value in allowed if value == now or self.control.offered(settings, value)]
+        options = tuple((self.control.words(value), value) for value in offered)
         self._quiet = True
         try:
             if tuple(self.box.options) != options:
                 self.box.options = options
-            self.box.value = getattr(settings, self.name)
+            self.box.value = now
+            self.widget.layout.display = None if len(options) > 1 else "none"
         finally:
             self._quiet = False
 

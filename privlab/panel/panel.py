@@ -68,8 +68,7 @@ class Panel(w.VBox):
 
     def _body(self) -> w.Widget:
         self._plain, self._advanced = controls.make(type(self._settings), self._on_move)
-        self._problem, self._picture, self._sentence = w.HTML(), w.HTML(), w.HTML()
-        self._note, self._details = w.HTML(), w.HTML()
+        self._problem, self._picture, self._note, self._details = w.HTML(), w.HTML(), w.HTML(), w.HTML()
         self._progress = w.FloatProgress(
             min=0, max=1, layout=w.Layout(width="160px", height="14px"), style={"bar_color": "#0072B2"}
         )
@@ -136,7 +135,8 @@ class Panel(w.VBox):
         ValueError, TypeError
             For an unknown setting or a value out of its range; nothing changes then.
         """
-        self._move_to(type(self._settings).make(self._settings, **values))
+        with self._runner.lock:  # so that two threads' moves neither cross nor overwrite each other
+            self._move_to(type(self._settings).make(self._settings, **values))
 
     def wait(self) -> Panel:
         """Compute here and now until the result is final, and return the panel.
@@ -158,11 +158,12 @@ class Panel(w.VBox):
             _close_all(self, set())
 
     def _move_to(self, settings: Any) -> None:
-        self._settings = settings
-        self._error = None
-        self._problem.value = ""
-        self._sync()
-        self._runner.start(settings)
+        with self._runner.lock:
+            self._settings = settings
+            self._error = None
+            self._problem.value = ""
+            self._sync()
+            self._runner.start(settings)
 
     def _on_move(self, name: str, value: Any) -> None:
         self._attempt(lambda: self.set(**{name: value}))

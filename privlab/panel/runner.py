@@ -37,7 +37,7 @@ class Runner:
         failed: Callable[[Exception], None],
     ) -> None:
         self._run, self._prepare, self._shown, self._failed = run, prepare, shown, failed
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._work: Generator[None, None, None] | None = None
         self._idle: Generator[None, None, None] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -53,7 +53,7 @@ class Runner:
 
     def start(self, settings: Any, begun: Generator[Any, None, None] | None = None) -> None:
         """Drop what is running and run these settings, or go on with a run of them; from any thread."""
-        with self._lock:
+        with self.lock:
             self.stop()
             self._work = self._walk(settings, begun or self._run(settings))
         if self._loop is not None and not self._loop.is_closed():
@@ -61,7 +61,7 @@ class Runner:
 
     def stop(self) -> None:
         """Drop what is running; what was shown last stays."""
-        with self._lock:
+        with self.lock:
             dropped, self._work, self._idle = (self._work, self._idle), None, None
             for generator in dropped:
                 if generator is not None:
@@ -69,7 +69,7 @@ class Runner:
 
     def step(self) -> bool:
         """Take one step of the run; whether there are more."""
-        with self._lock:
+        with self.lock:
             work = self._work
             if work is None:
                 return False
@@ -101,7 +101,7 @@ class Runner:
 
     def _rest(self) -> bool:
         """Take one step of what idle time is for; whether there are more."""
-        with self._lock:
+        with self.lock:
             if self._idle is None:
                 return False
             try:
