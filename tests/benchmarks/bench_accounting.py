@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from privlab import accounting
+from tests.benchmarks import table
 
 # Not among the shipped settings, so that nothing is looked up.
 SETTING: dict[str, Any] = {"sampling_rate": 0.021, "steps": 151, "delta": 1e-5}
 COLD_RUNS = 3
 
 
-def measure() -> list[dict[str, Any]]:
+def measure() -> list[table.Row]:
     """Measure the bars of the accounting: rows of what, value, unit, bar and whether it is met."""
     cold = [_in_fresh_process() for _ in range(COLD_RUNS)]
     sigmas = np.array(cold[0]["noise_multipliers"])
@@ -29,22 +30,12 @@ def measure() -> list[dict[str, Any]]:
         ]
     )
     return [
-        _row("ε grid of 16 calibrated, cold", np.median([run["cold"] for run in cold]), "ms", 400),
-        _row("ε grid of 16 calibrated, warm", np.median([run["warm"] for run in cold]), "ms", 5),
-        _row("ε grid of 16 from the shipped table", np.median([r["table"] for r in cold]), "ms", 5),
-        _row("ε unused by the calibration", 100 * (1 - fine / accounting.EPSILON_GRID).max(), "%", 1),
-        _row("ε claimed below fine PLD", 100 * max(0.0, (1 - claimed / fine).max()), "%", 0),
+        table.at_most("ε grid of 16 calibrated, cold", np.median([run["cold"] for run in cold]), "ms", 400),
+        table.at_most("ε grid of 16 calibrated, warm", np.median([run["warm"] for run in cold]), "ms", 5),
+        table.at_most("ε grid of 16 from the shipped table", np.median([r["table"] for r in cold]), "ms", 5),
+        table.at_most("ε unused by the calibration", 100 * (1 - fine / accounting.EPSILON_GRID).max(), "%", 1),
+        table.at_most("ε claimed below fine PLD", 100 * max(0.0, (1 - claimed / fine).max()), "%", 0),
     ]
-
-
-def _row(what: str, value: float, unit: str, bar: float) -> dict[str, Any]:
-    return {
-        "what": what,
-        "value": float(value),
-        "unit": unit,
-        "bar": f"≤ {bar:g}",
-        "met": bool(value <= bar),
-    }
 
 
 def _reference(sigma: float, interval: float) -> float:
