@@ -264,8 +264,9 @@ def sweep(
     pool, stop = cores.shared(), threading.Event()
 
     def work(part: Plan, seed: Seed, block: int) -> Array | None:
-        weights = train(data, part, seed, block, stop.is_set)
-        return None if weights is None else score(weights)
+        with pool.apart():
+            weights = train(data, part, seed, block, stop.is_set)
+            return None if weights is None else score(weights)
 
     with pool.held():
         jobs = {

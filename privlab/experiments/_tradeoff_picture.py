@@ -156,18 +156,9 @@ class Picture:
         self.value.set_verticalalignment("bottom" if below else "top")
         self.value.set_text(("↓ " if below else "") + result.show(y / factor))
 
-    def _key(self, result: Result) -> str:
-        bands = (
-            "dots: trainings"
-            if len(result.curves[0].scores) < DOTS
-            else "dark band: mean of trainings · light: one release"
-        )
-        who = "people" if result.dataset.unit == "person" else "rows"
-        return f"{bands} · black bar: other test {who}"
-
     def _background(self, result: Result, factor: float) -> bool:
         s = result.settings
-        still = (s.view, s.dataset, tuple(result.ceilings.items()), self._key(result))
+        still = (s.view, s.dataset, tuple(result.ceilings.items()))
         if still == self.still:
             return False
         self.still = still
@@ -175,7 +166,6 @@ class Picture:
             mark.remove()
         self.marks = []
         data, ax = result.dataset, self.ax
-        self.key.set_text(self._key(result))
         name = data.title.partition(":")[0]
         low, high = (factor * v for v in data.score_range)
         ax.set_ylim(low, high)
@@ -189,6 +179,7 @@ class Picture:
             self.marks.append(ax.text(0.006, y, label, va="top" if crowded else "bottom", ha="left", **style))
             above = y
         who = "people" if data.unit == "person" else "rows"
+        self.key.set_text(f"dots: trainings · dark band: their mean · light: one release · black bar: other test {who}")
         ax.set_ylabel(f"right on unseen {who} (%)" if result.percent else "variation explained (R²)", fontsize=TEXT)
         if s.view == "epsilon":
             self.title.set_text(f"What does privacy cost on {name}?")

@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,11 +30,17 @@ def _noise(settings: Settings, epsilons: Sequence[float]) -> Sequence[float]:
     mechanism = settings.mechanism
     known = _calibrated.get(tuple(mechanism.values()), ())
     if accounting.is_shipped(**mechanism) or len(known) == len(_positions()):
-        return list(accounting.noise_multipliers(epsilons, **mechanism))
+        return _exact(tuple(epsilons), *mechanism.values())
     if not known:
         return ()
     sigma = np.log(accounting.noise_multipliers(known, **mechanism))
     return list(np.exp(np.interp(np.log(epsilons), np.log(known), sigma)))
+
+
+@cache
+def _exact(epsilons: tuple[float, ...], sampling_rate: float, steps: int, delta: float) -> tuple[float, ...]:
+    found = accounting.noise_multipliers(epsilons, sampling_rate=sampling_rate, steps=steps, delta=delta)
+    return tuple(found.tolist())
 
 
 _SHIPPED = {*accounting.EPSILON_GRID.tolist(), *accounting.EPSILON_POSITIONS.tolist()}

@@ -29,11 +29,11 @@ class Slider:
     def __init__(self, name: str, one: Control, moved: Moved, handle: Handle | None = None) -> None:
         self.name, self.control, self.handle, self._moved = name, one, handle, moved
         shown = handle or one
-        ends, values = shown.ends, one.positions()
+        ends, self.places = shown.ends, list(one.positions())
         head = _heading(shown)
         self.slider = w.SelectionSlider(
-            options=[(words(v), v) for v in values],
-            value=values[0],
+            options=tuple((words(v), v) for v in self.places),
+            value=self.places[0],
             continuous_update=True,
             tooltip=shown.hint,
             layout=w.Layout(width="100%"),
@@ -53,20 +53,25 @@ class Slider:
     def show(self, settings: Controls) -> None:
         """Stand where the settings are, at a position of their own if they are between two."""
         value = getattr(settings, self.name)
-        values = sorted({*self.control.positions(), value}, reverse=self.handle is not None)
-        shown = self.handle.read(settings, values) if self.handle else values
-        labels = [words(v) for v in shown] or ["…"] * len(values)
-        options = tuple(zip(labels, values, strict=True))
         self._quiet = True
         try:
-            if options != tuple(self.slider.options):
-                with self.slider.hold_sync():
-                    self.slider.options = options
-                    self.slider.value = value
-            elif self.slider.value != value:
+            if self.handle is not None or value not in self.places:
+                self._offer(settings, value)
+            if self.slider.value != value:
                 self.slider.value = value
         finally:
             self._quiet = False
+
+    def _offer(self, settings: Controls, value: float) -> None:
+        """Offer the usual positions and `value`, labelled."""
+        self.places = sorted({*self.control.positions(), value}, reverse=self.handle is not None)
+        shown = self.handle.read(settings, self.places) if self.handle else self.places
+        labels = [words(v) for v in shown] or ["…"] * len(self.places)
+        options = tuple(zip(labels, self.places, strict=True))
+        if options != self.slider.options:
+            with self.slider.hold_sync():
+                self.slider.options = options
+                self.slider.value = value
 
 
 class Chooser:
