@@ -168,7 +168,7 @@ class Result:
             f"{short(data.title)} {does.format(self.show(float(e.mean[k])))}"
         ]
         if len(curve.scores) > 1:
-            low, high = e.mean[k] - e.release[k], e.mean[k] + e.release[k]
+            low, high = e.mean[k] - e.release[k], min(1.0, e.mean[k] + e.release[k])
             words.append(f"; one release would fall between {self.show(low)} and {self.show(high)}")
         off = uncertainty.split_error(curve.held, self.loss_scale)
         shift = f"{100 * off:.1f} points" if self.percent else f"{off:.2f}"

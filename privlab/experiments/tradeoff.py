@@ -21,6 +21,7 @@ __all__ = ["Picture", "Result", "Settings", "compare", "prepare", "run"]
 
 FIRST_SEEDS = 2  # trained before the first picture: one for each of two cores; of a network, whose blocks share them, 1
 REPAINT = 0.06  # seconds between two pictures
+BREATH = 0.04  # seconds that the cores are left to the browser, so that a first picture is soon on the screen
 CLIP_GRID = np.geomspace(0.1, 10, 16)
 PRIVATE, ACCURATE = "more private", "more accurate"
 
@@ -269,6 +270,9 @@ def run(settings: Settings) -> Iterator[Result | None]:
                 painted = time.perf_counter()
             else:
                 yield None
+        while seeds.start == 0 and time.perf_counter() - painted < BREATH:
+            time.sleep(BREATH / 10)
+            yield None
     try:
         while not slow.queue.finished:
             slow.queue.advance()

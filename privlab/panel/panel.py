@@ -20,7 +20,7 @@ from privlab.panel.runner import Runner
 STYLE = """<style>
 .privlab-panel { max-width: 1240px; font-family: system-ui, "DejaVu Sans", sans-serif; }
 .privlab-controls { flex: 1 1 290px; min-width: 270px; max-width: 350px; padding-right: 18px; }
-.privlab-right { flex: 3 1 560px; min-width: 300px; }
+.privlab-right { flex: 3 1 560px; min-width: 300px; contain: content; }
 .privlab-picture { display: block; max-width: 100%; height: auto; }
 .privlab-sentence { font-size: 16px; line-height: 1.45; max-width: 780px; margin: 4px 0; min-height: 5.8em; }
 .privlab-note { font-size: 15px; line-height: 1.4; max-width: 780px; }
@@ -251,7 +251,7 @@ class Panel(w.VBox):
         return f"<div class='privlab-details'><ul>{points}</ul></div>"
 
     def _script(self) -> str:
-        return f"<div class='privlab-details'><pre>{text(experiments.script(self._name, self._settings))}</pre></div>"
+        return f"<div class='privlab-details'><pre>{text(experiments.script(self._name, self._result.settings))}</pre></div>"
 
     def _links(self) -> str:
         files = {

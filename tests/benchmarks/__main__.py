@@ -19,7 +19,10 @@ def main(wanted: list[str]) -> None:
     rows = []
     for name in wanted or NAMES:
         before = time.perf_counter()
-        rows += import_module(f"tests.benchmarks.bench_{name}").measure()
+        try:
+            rows += import_module(f"tests.benchmarks.bench_{name}").measure()
+        except ModuleNotFoundError as missing:  # the peers are an extra: the other rows are worth having
+            print(f"{name}: {missing}", file=sys.stderr)
         print(f"{name}: {time.perf_counter() - before:.0f} s", file=sys.stderr)
     print(table.show(rows))
 

@@ -24,7 +24,7 @@ def opacus_logistic(
         import torch
         from opacus import PrivacyEngine
     except ImportError:
-        raise SystemExit(MISSING) from None
+        raise ModuleNotFoundError(MISSING) from None
     data = datasets.load("adult")
     prepared = dpsgd.prepare(data)
     torch.manual_seed(seed)
@@ -32,7 +32,8 @@ def opacus_logistic(
     model: Any = torch.nn.Linear(X.shape[1], 1, bias=False)  # the constant is a feature
     torch.nn.init.zeros_(model.weight)
     optimizer: Any = torch.optim.SGD(model.parameters(), lr=learning_rate / clip_norm, momentum=0.9)
-    batch = round(sampling_rate * len(X))
+    batches = round(1 / sampling_rate)  # Opacus samples at the rate of one batch in so many
+    batch = -(-len(X) // batches)
 
     class Rows(torch.utils.data.Dataset):
         """Hands out a batch at once: row by row, torch's loader alone would take most of the time."""
