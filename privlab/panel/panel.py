@@ -251,7 +251,8 @@ class Panel(w.VBox):
         return f"<div class='privlab-details'><ul>{points}</ul></div>"
 
     def _script(self) -> str:
-        return f"<div class='privlab-details'><pre>{text(experiments.script(self._name, self._result.settings))}</pre></div>"
+        program = experiments.script(self._name, self._result.settings)
+        return f"<div class='privlab-details'><pre>{text(program)}</pre></div>"
 
     def _links(self) -> str:
         files = {
