@@ -20,7 +20,7 @@ DOTS = 4  # with fewer seeds than this, the trainings themselves are shown in pl
 EPSILON_TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
 CLIP_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10)
 PINNED = "pinned"
-BOX = (0.105, 0.14, 0.86, 0.635)
+BOX = (0.12, 0.145, 0.85, 0.62)
 STRIP = (0.045, 0.105)  # heights above the axes where the names of deployments stand, in two rows
 
 
@@ -74,7 +74,7 @@ class Picture:
         What `update` moves; all else is background.
     """
 
-    size = (7.8, 4.9)
+    size = (6.8, 4.7)
 
     def __init__(self, figure: Figure) -> None:
         self.ax = axes(figure, BOX)
@@ -179,19 +179,15 @@ class Picture:
             self.marks.append(ax.text(0.006, y, label, va="top" if crowded else "bottom", ha="left", **style))
             above = y
         who = "people" if data.unit == "person" else "rows"
-        self.key.set_text(f"dots: trainings · dark band: their mean · light: one release · black bar: other test {who}")
+        self.key.set_text(f"dots: trainings · dark: their mean · light: one release · bar: other test {who}")
         ax.set_ylabel(f"right on unseen {who} (%)" if result.percent else "variation explained (R²)", fontsize=TEXT)
         if s.view == "epsilon":
             self.title.set_text(f"What does privacy cost on {name}?")
-            self._scale(
-                (0.045, 42), EPSILON_TICKS, "←  more private          privacy budget ε          more accurate  →"
-            )
+            self._scale((0.045, 42), EPSILON_TICKS, "←  more private       privacy budget ε       more accurate  →")
             self._deployments()
         else:
             self.title.set_text(f"How far may one {data.unit} pull, on {name}?")
-            self._scale(
-                (0.09, 11), CLIP_TICKS, "←  clips more          clipping norm C          clips less, more noise  →"
-            )
+            self._scale((0.09, 11), CLIP_TICKS, "←  clips more      clipping norm C      clips less, more noise  →")
         return True
 
     def _scale(self, limits: tuple[float, float], ticks: tuple[float, ...], label: str) -> None:

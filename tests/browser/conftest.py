@@ -35,9 +35,12 @@ def chromium() -> str:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One headless Chromium for all browser tests; without one they fail and say what to do."""
+    """One headless Chromium for a file's tests; without one they fail and say what to do.
+
+    Not for the session: Playwright keeps an event loop running meanwhile, which other tests would take for a notebook's.
+    """
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         yield running
