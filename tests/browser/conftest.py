@@ -39,7 +39,7 @@ def chromium() -> str:
 def browser() -> Iterator[Browser]:
     """One headless Chromium for a file's tests; without one they fail and say what to do.
 
-    Not for the session: Playwright keeps an event loop running meanwhile, which other tests would take for a notebook's.
+    Not for the session: Playwright keeps an event loop running, which other tests would take for a notebook's.
     """
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
