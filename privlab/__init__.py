@@ -3,7 +3,8 @@
 >>> import privlab
 >>> privlab.explore("tradeoff")  # doctest: +SKIP
 
-`explore` opens a panel, `run` computes the same without widgets, `load` and `from_frame` bring data.
+`explore` opens a panel, `run` computes the same without widgets, `load` and `from_frame` bring data, `answer` checks an
+answer to a notebook's question.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from privlab import accounting, datasets, experiments
+from privlab import accounting, datasets, experiments, questions
 from privlab.datasets import Dataset, from_frame, load
 from privlab.experiments import run
+from privlab.questions import answer
 from privlab.schema import PrivacyLeakWarning, Schema
 
 if TYPE_CHECKING:
@@ -29,11 +31,13 @@ __all__ = [
     "PrivacyLeakWarning",
     "Schema",
     "accounting",
+    "answer",
     "datasets",
     "experiments",
     "explore",
     "from_frame",
     "load",
+    "questions",
     "run",
 ]
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+Mechanism = Literal["laplace", "gaussian"]
 
 
 def discrete_gaussian(
@@ -53,3 +55,37 @@ def _gaussian(sensitivity: int, noise_multiplier: float) -> Any:
     if not spent <= meant * (1 + 1e-9):
         raise ValueError(f"The noise must spend ρ = {meant:.6g} at most. OpenDP reckons {spent:.6g}.")
     return measure
+
+
+def noisy(values: npt.NDArray[Any], mechanism: Mechanism, scale: float) -> npt.NDArray[Any]:
+    """Add fresh noise to every number: one OpenDP release each, with the system's entropy.
+
+    Parameters
+    ----------
+    values : int64 or float64 array of any shape
+        Whole numbers get discrete noise, others noise on OpenDP's fine grid of floating-point numbers.
+    mechanism : {"laplace", "gaussian"}
+        Laplace noise of that scale (standard deviation √2·scale), or Gaussian noise of that standard deviation.
+    scale : float, positive
+
+    Returns
+    -------
+    array of the same shape and type
+    """
+    flat = np.ascontiguousarray(values).ravel()
+    released = _adder(mechanism, "i64" if flat.dtype.kind == "i" else "f64", scale)(flat)
+    return np.array(released, values.dtype).reshape(values.shape)
+
+
+@lru_cache(maxsize=256)
+def _adder(mechanism: Mechanism, kind: str, scale: float) -> Any:
+    from opendp.domains import atom_domain, vector_domain
+    from opendp.measurements import make_gaussian, make_laplace
+    from opendp.metrics import l1_distance, l2_distance
+    from opendp.mod import enable_features
+
+    enable_features("contrib")
+    domain = vector_domain(atom_domain(T="i64") if kind == "i64" else atom_domain(T="f64", nan=False))
+    if mechanism == "laplace":
+        return make_laplace(domain, l1_distance(T=kind), scale=scale)
+    return make_gaussian(domain, l2_distance(T="f64"), scale=scale)

@@ -1,7 +1,9 @@
 """The experiments: one file each, found by looking into this folder.
 
 An experiment's module holds `Settings`, `Result`, `run(settings)` and `Picture`; its docstring's first line is the
-question it answers. It may hold `prepare(settings)`, a generator for idle moments.
+question it answers. It may hold `prepare(settings)`, a generator for idle moments; `compare(pinned, result)`, words on
+two results, which brings the panel's Pin; and `FRESH`, the columns of its table that are drawn with the system's
+entropy, so that no seed brings them back.
 """
 
 from __future__ import annotations

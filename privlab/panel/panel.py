@@ -84,14 +84,16 @@ class Panel(w.VBox):
         left = w.VBox([*[one.widget for one in self._plain], self._problem, more, self._code])
         left.add_class("privlab-controls")
         actions: dict[str, tuple[str, Callable[[], None]]] = {
-            "Stop": ("Stop training; what is drawn stays", self._stop),
-            "Pin": ("Keep this curve to compare with", self._pin),
+            "Stop": ("Stop here; what is drawn stays", self._stop),
+            "Pin": ("Keep this to compare with", self._pin),
             "Promise": ("What ε covers here, and what it assumes", lambda: self._toggle("Promise", self._promise)),
             "Table": ("The numbers behind the picture", lambda: self._toggle("Table", self._table)),
             "Code": ("A script for this very result", lambda: self._toggle("Code", self._script)),
             "Export": ("Save the table or the picture", lambda: self._toggle("Export", self._links)),
             "Reset": ("Back to where this panel began", self._reset),
         }
+        if not hasattr(self._module, "compare"):
+            del actions["Pin"]
         self._buttons = {name: self._button(name, *what) for name, what in actions.items()}
         row = w.HBox(
             [self._progress, *self._buttons.values()],
