@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache, cached_property
-from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,28 +21,7 @@ class Cores:
         here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self.count = number or here
         self.lock, self.users = threading.Lock(), 0
-        self.numbers, self.own = count(os.getpid()), threading.local()
-        self.threads = ThreadPoolExecutor(self.count, thread_name_prefix="privlab", initializer=self._number)
-
-    def _number(self) -> None:
-        self.own.number = next(self.numbers)
-
-    @contextmanager
-    def apart(self) -> Iterator[None]:
-        """Keep one of the threads on a core of its own meanwhile.
-
-        Linux wakes a thread where its waker runs. Two that hand each other Python's lock end up on one core after a
-        rest, and stay there for longer than a first curve takes.
-        """
-        if not hasattr(os, "sched_setaffinity"):
-            yield
-            return
-        allowed = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, {sorted(allowed)[self.own.number % len(allowed)]})
-        try:
-            yield
-        finally:
-            os.sched_setaffinity(0, allowed)
+        self.threads = ThreadPoolExecutor(self.count, thread_name_prefix="privlab")
 
     @cached_property
     def blas(self) -> ThreadpoolController:

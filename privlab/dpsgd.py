@@ -11,10 +11,10 @@ Noise here is floating-point noise: "idealised", good for seeing and teaching. `
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -27,11 +27,16 @@ if TYPE_CHECKING:
 Loss = Literal["logistic", "softmax", "squared"]
 Array = np.ndarray[Any, np.dtype[Any]]
 Seed = tuple[int, ...]
+USUAL_RATE, USUAL_BATCH = 0.02, 500
 PATIENCE = 0.01  # seconds a sweep blocks its caller at most before it yields
 LINEAR_BLOCK, HIDDEN_BLOCK = 64, 4  # models trained in one go: wide for the matrix product, or shared by the cores
+TOGETHER = 128  # linear models trained in step with each other, whatever their seeds
+KEPT = 100_000  # numbers drawn for one training that are kept for its next, at other settings
+KEPT_ROWS = 8_000_000  # numbers in the batches' rows that are kept likewise: those of a first picture
+BATCHES, NOISE, START = 0, 1, 2**31  # streams of one seed; blocks follow NOISE
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainingData:
     """Encoded rows laid out for training.
 
@@ -171,6 +176,15 @@ class Plan:
         ]
 
 
+def usual_rate(units: int) -> float:
+    """The sampling rate where none is chosen: batches of about 500 units, but no less than 2 % of the public n.
+
+    Larger batches train small sets better at the same ε; smaller ones lose nothing where there are many people, and
+    are quicker.
+    """
+    return max(USUAL_RATE, float(f"{min(1, USUAL_BATCH / units):.2g}"))
+
+
 def steady_rate(noise_multiplier: Array, parameters: int, batch: float, fastest: float, pace: float) -> Array:
     """A learning rate that slows down where the noise is loud: min(fastest, pace / ν), ν = σ·√d / expected batch.
 
@@ -216,6 +230,38 @@ def poisson_batches(rng: np.random.Generator, n: int, sampling_rate: float, step
     return np.split(unit, np.searchsorted(step, np.arange(1, steps)))
 
 
+def _stream(seed: Seed, number: int) -> np.random.Generator:
+    return np.random.Generator(np.random.SFC64([*seed, number]))
+
+
+@lru_cache(maxsize=64)
+def _kept_batches(seed: Seed, n: int, sampling_rate: float, steps: int) -> list[Array]:
+    return poisson_batches(_stream(seed, BATCHES), n, sampling_rate, steps)
+
+
+@lru_cache(maxsize=64)
+def _kept_noise(seed: Seed, block: int, steps: int, size: int) -> Array:
+    return _stream(seed, NOISE + block).standard_normal((steps, size), np.float32)
+
+
+def _batches(seed: Seed | None, n: int, sampling_rate: float, steps: int) -> list[Array]:
+    """Who joins each step: drawn once for a seed, whose trainings at other ε and C join the same way."""
+    if seed is None:
+        return poisson_batches(np.random.default_rng(), n, sampling_rate, steps)
+    kept = n * sampling_rate * steps <= KEPT
+    return (_kept_batches if kept else _kept_batches.__wrapped__)(seed, n, sampling_rate, steps)
+
+
+def _noise(seed: Seed | None, block: int, steps: int, size: int) -> Iterator[Array]:
+    """Standard normal draws (size,) of each step."""
+    if seed is not None and steps * size <= KEPT:
+        yield from _kept_noise(seed, block, steps, size)
+        return
+    rng = np.random.default_rng() if seed is None else _stream(seed, NOISE + block)
+    for _ in range(steps):
+        yield rng.standard_normal(size, np.float32)
+
+
 def train(
     data: TrainingData, plan: Plan, seed: Seed | None, block: int = 0, stopped: Callable[[], bool] = bool
 ) -> Weights | None:
@@ -225,32 +271,85 @@ def train(
     size; an empty batch gets its noise too. Returned are the averages of the second half's iterates. Blocks of one
     seed share their batches and their start, and draw their own noise.
     """
-    rng = np.random.Generator(np.random.SFC64(None if seed is None else [*seed, 1 + block]))
-    draw = rng if seed is None else np.random.Generator(np.random.SFC64([*seed, 0]))
+    return train_together(data, plan, [seed], block, stopped)
+
+
+def train_together(
+    data: TrainingData, plan: Plan, seeds: Sequence[Seed | None], block: int = 0, stopped: Callable[[], bool] = bool
+) -> Weights | None:
+    """`train` from several seeds in step with each other; the S·K models come seed by seed.
+
+    Each seed has its own batches and noise. Fewer and larger array operations hand Python's lock over less often.
+    """
     model = (gradients.Hidden if plan.hidden else gradients.Linear)(data, plan)
-    theta = model.start(draw)
-    velocity, average = np.zeros_like(theta), np.zeros_like(theta)
+    starts = (np.random.default_rng() if seed is None else _stream(seed, START) for seed in seeds)
+    theta = np.stack([model.start(rng) for rng in starts])
+    velocity, average, size = np.zeros_like(theta), np.zeros_like(theta), theta.shape[1]
     scale = model.spread(plan.noise_multiplier * np.where(plan.noise_multiplier > 0, plan.clip_norm, 0))
     unit = np.where(np.isfinite(plan.clip_norm), plan.clip_norm, 1)
     pace = model.spread(plan.learning_rate / (unit * plan.sampling_rate * data.units))
     tail = plan.steps // 2
-    noisy = bool(scale.any())
-    scratch, m = gradients.Scratch(), 1 if data.rows is None else data.rows.shape[1]
-    with np.errstate(over="ignore"):  # exp of a large score is infinity, and its reciprocal the right 0
-        for step, batch in enumerate(poisson_batches(draw, data.n, plan.sampling_rate, plan.steps)):
-            if stopped():
-                return None
-            rows = batch if data.rows is None else data.rows[batch].ravel()
-            X = np.take(data.X, rows, axis=0, out=scratch("X", len(rows), data.X.shape[1]), mode="clip")
-            gradient = model.gradient(theta, X, data.y[rows], data.norm2[rows], m)
-            if noisy:
-                gradient += rng.standard_normal(len(theta), np.float32) * scale
-            velocity *= plan.momentum
-            velocity += gradient
-            theta -= pace * velocity
-            if step >= tail:
-                average += theta
+    m = 1 if data.rows is None else data.rows.shape[1]
+    noises = zip(*(_noise(seed, block, plan.steps, size) for seed in seeds), strict=True) if scale.any() else None
+    for step, rows in enumerate(_rows(data, tuple(seeds), plan.sampling_rate, plan.steps)):
+        if stopped():
+            return None
+        gradient = model.gradient(theta, *rows, m)
+        if noises is not None:
+            for sums, noise in zip(gradient, next(noises), strict=True):
+                sums += noise * scale
+        velocity *= plan.momentum
+        velocity += gradient
+        theta -= pace * velocity
+        if step >= tail:
+            average += theta
     return Weights(*model.weights(average / np.float32(plan.steps - tail)), data.outputs)
+
+
+Rows = tuple[Array, Array, Array]
+
+
+def _rows(data: TrainingData, seeds: tuple[Seed | None, ...], sampling_rate: float, steps: int) -> Iterator[Rows]:
+    """Features (trainings, units·m, d + 1), targets and squared norms of each step's rows."""
+    size = (
+        len(seeds) * data.n * sampling_rate * steps * data.X.shape[1] * (1 if data.rows is None else data.rows.shape[1])
+    )
+    if None not in seeds and size <= KEPT_ROWS:
+        yield from _kept_rows(data, seeds, sampling_rate, steps)
+    else:
+        yield from _gather(data, seeds, sampling_rate, steps, gradients.Scratch())
+
+
+@lru_cache(maxsize=2)
+def _kept_rows(data: TrainingData, seeds: tuple[Seed, ...], sampling_rate: float, steps: int) -> list[Rows]:
+    return list(_gather(data, seeds, sampling_rate, steps, None))
+
+
+def _gather(
+    data: TrainingData,
+    seeds: tuple[Seed | None, ...],
+    sampling_rate: float,
+    steps: int,
+    scratch: gradients.Scratch | None,
+) -> Iterator[Rows]:
+    width = data.X.shape[1]
+    for joined in zip(*(_batches(seed, data.n, sampling_rate, steps) for seed in seeds), strict=True):
+        rows = _side_by_side(data, joined)
+        X = np.empty((rows.size, width), np.float32) if scratch is None else scratch("X", rows.size, width)
+        np.take(data.X, rows.ravel(), axis=0, out=X, mode="clip")
+        yield X.reshape(*rows.shape, width), data.y[rows], data.norm2[rows]
+
+
+def _side_by_side(data: TrainingData, joined: Sequence[Array]) -> Array:
+    """Indices of the rows of each training's batch (trainings, units·m), padded with the row of zeros."""
+    if data.rows is not None:
+        joined = [data.rows[batch].ravel() for batch in joined]
+    if len(joined) == 1:
+        return joined[0][None]
+    rows = np.full((len(joined), max(map(len, joined))), len(data.X) - 1)
+    for row, batch in zip(rows, joined, strict=True):
+        row[: len(batch)] = batch
+    return rows
 
 
 def sweep(
@@ -262,25 +361,30 @@ def sweep(
     every `PATIENCE` seconds in between; closing the generator stops the training.
     """
     pool, stop = cores.shared(), threading.Event()
+    left = list(seeds)
+    together = 1 if plan.hidden else max(1, TOGETHER // min(plan.width, LINEAR_BLOCK))
+    groups = [left[i : i + together] for i in range(0, len(left), together)]
 
-    def work(part: Plan, seed: Seed, block: int) -> Array | None:
-        with pool.apart():
-            weights = train(data, part, seed, block, stop.is_set)
-            return None if weights is None else score(weights)
+    def work(part: Plan, group: Sequence[Seed], block: int) -> Array | None:
+        weights = train_together(data, part, group, block, stop.is_set)
+        if weights is None:
+            return None
+        scores = score(weights)
+        return scores.reshape(len(group), -1, *scores.shape[1:])
 
     with pool.held():
-        jobs = {
-            seed: [pool.threads.submit(work, part, seed, block) for block, part in enumerate(plan.blocks())]
-            for seed in seeds
-        }
+        jobs = [
+            (group, [pool.threads.submit(work, part, group, block) for block, part in enumerate(plan.blocks())])
+            for group in groups
+        ]
         try:
-            for seed, parts in jobs.items():
+            for group, parts in jobs:
                 while wait(parts, timeout=PATIENCE).not_done:
                     yield None
-                yield seed, np.concatenate([part.result() for part in parts])
+                yield from zip(group, np.concatenate([part.result() for part in parts], axis=1), strict=True)
         finally:
             stop.set()
-            futures = [future for parts in jobs.values() for future in parts]
+            futures = [future for _, parts in jobs for future in parts]
             for future in futures:
                 future.cancel()
             wait(futures)

@@ -94,7 +94,7 @@ class DPLogisticRegression(_Classifier):
     clip_norm : float
         C, the longest pull of one unit on a step.
     sampling_rate : float in (0, 1], optional
-        The chance q that a unit joins a batch. Default: 0.04, or 500/n (at most 1) where n is below 12,500.
+        The chance q that a unit joins a batch. Default: 0.02, or 500/n (at most 1) where n is below 25,000.
     steps : int
     learning_rate : float, optional
         On the clipped mean in units of C. Default: chosen from public numbers, slower where the noise is loud; see

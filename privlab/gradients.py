@@ -15,11 +15,10 @@ def _residual(z: Array, y: Array, loss: Loss) -> Array:
     if loss == "squared":
         z -= y[:, None, None]
     elif loss == "logistic":
-        np.negative(z, out=z)
-        np.exp(z, out=z)
-        z += 1
-        np.reciprocal(z, out=z)
-        z -= y[:, None, None]
+        z *= np.float32(0.5)  # 1 / (1 + exp(-z)) by tanh, which is quicker and never overflows
+        np.tanh(z, out=z)
+        z *= np.float32(0.5)
+        z += (np.float32(0.5) - y)[:, None, None]
     else:
         z -= z.max(axis=2, keepdims=True)
         np.exp(z, out=z)
@@ -59,7 +58,8 @@ class Linear:
     def __init__(self, data: TrainingData, plan: Plan) -> None:
         self.data, self.plan = data, plan
         self.shape = (data.X.shape[1], plan.width * data.outputs)
-        self.clip = np.asarray(plan.clip_norm, np.float32)
+        clip = np.asarray(plan.clip_norm, np.float32)
+        self.clip = clip[:1] if (clip == clip[0]).all() else clip
         self.scratch = Scratch()
 
     def start(self, rng: np.random.Generator) -> Array:
@@ -67,26 +67,34 @@ class Linear:
         return np.zeros(self.shape[0] * self.shape[1], np.float32)
 
     def gradient(self, theta: Array, X: Array, y: Array, norm2: Array, m: int) -> Array:
-        """Sum of clipped gradients, flat; X (units·m, d + 1) holds each unit's m rows one after another."""
+        """Sums of clipped gradients, for several trainings side by side.
+
+        theta and the sums are (trainings, parameters). X (trainings, units·m, d + 1) holds each unit's m rows one
+        after another; y and norm2 (trainings, units·m). Rows of zeros are padding.
+        """
         outputs, models = self.data.outputs, self.plan.width
-        z = np.matmul(X, theta.reshape(self.shape), out=self.scratch("z", len(X), self.shape[1]))
-        r = _residual(z.reshape(len(X), models, outputs), y, self.data.loss)
+        trainings, length, inputs = X.shape
+        z = self.scratch("z", trainings * length, self.shape[1]).reshape(trainings, length, self.shape[1])
+        np.matmul(X, theta.reshape(trainings, *self.shape), out=z)
+        r = _residual(z.reshape(-1, models, outputs), y.ravel(), self.data.loss)
         if m == 1 and outputs == 1:
-            bound = self.clip / np.sqrt(np.maximum(norm2, 1e-12))[:, None]
-            np.clip(z, -bound, bound, out=z)
+            bound = self.clip / np.sqrt(np.maximum(norm2, 1e-12))[..., None]
+            np.minimum(z, bound, out=z)
+            np.maximum(z, -bound, out=z)
         else:
             flat = r.reshape(-1, m, models * outputs)
-            total2 = ((_gram(X, m) @ flat) * flat).reshape(len(flat), m, models, outputs).sum(axis=(1, 3))
+            gram = _gram(X.reshape(-1, inputs), m)
+            total2 = ((gram @ flat) * flat).reshape(len(flat), m, models, outputs).sum(axis=(1, 3))
             r.reshape(-1, m, models, outputs)[...] *= _factor(total2, self.clip)[:, None, :, None]
-        return (X.T @ z).ravel()
+        return np.matmul(X.transpose(0, 2, 1), z).reshape(trainings, -1)
 
     def spread(self, per_model: Array) -> Array:
         """One number for each model, laid out like the parameters."""
         return np.tile(np.repeat(per_model.astype(np.float32), self.data.outputs), self.shape[0])
 
     def weights(self, theta: Array) -> tuple[Array, Array | None]:
-        """The flat parameters as `dpsgd.Weights` wants them: first and second layer."""
-        return theta.reshape(self.shape), None
+        """Parameters (trainings, parameters) as `dpsgd.Weights` wants them: first and second layer."""
+        return theta.reshape(-1, *self.shape).transpose(1, 0, 2).reshape(self.shape[0], -1), None
 
 
 class Hidden:
@@ -113,6 +121,9 @@ class Hidden:
 
     def gradient(self, theta: Array, X: Array, y: Array, norm2: Array, m: int) -> Array:
         """As for a linear model."""
+        return np.stack([self._one(*given, m) for given in zip(theta, X, y, norm2, strict=True)])
+
+    def _one(self, theta: Array, X: Array, y: Array, norm2: Array, m: int) -> Array:
         first, second = self._split(theta)
         out = np.empty_like(theta)
         g_first, g_second = self._split(out)
@@ -151,7 +162,7 @@ class Hidden:
         )
 
     def weights(self, theta: Array) -> tuple[Array, Array | None]:
-        """The flat parameters as `dpsgd.Weights` wants them: first and second layer."""
-        first, second = self._split(theta)
+        """As for a linear model."""
+        first, second = (np.concatenate(layers) for layers in zip(*map(self._split, theta), strict=True))
         flat = np.ascontiguousarray(first.transpose(1, 0, 2)).reshape(self.first[1], -1)
         return flat, second

@@ -18,7 +18,6 @@ from privlab.dpsgd import Array, Loss, TrainingData, Weights
 from privlab.schema import PrivacyLeakWarning
 
 FARTHEST = 1e3  # features are clamped to ±this, so that no row can overflow the arithmetic that clips it
-USUAL_RATE, USUAL_BATCH = 0.04, 500
 NOISES = {"idealised": "idealised floating-point", "exact": "exact (OpenDP discrete Gaussian on a grid)"}
 
 
@@ -126,7 +125,7 @@ class Private(BaseEstimator):
             raise ValueError(f"'delta' must be in (0, 1/n) = (0, {1 / units:.3g}). Got {self.delta}.")
         rate = self.sampling_rate
         if rate is None:
-            rate = max(USUAL_RATE, float(f"{min(1, USUAL_BATCH / units):.2g}"))
+            rate = dpsgd.usual_rate(units)
         mechanism: dict[str, Any] = {"sampling_rate": rate, "steps": self.steps, "delta": self.delta}
         sigma = accounting.noise_multiplier(epsilon=self.epsilon, **mechanism)
         if leaks:

@@ -113,8 +113,7 @@ def slow_sums(data, plan, theta, chosen):
 def fast_sums(data, plan, model, theta, chosen):
     rows = chosen if data.rows is None else data.rows[chosen].ravel()
     m = 1 if data.rows is None else data.rows.shape[1]
-    with np.errstate(over="ignore"):
-        flat = model.gradient(theta, data.X[rows], data.y[rows], data.norm2[rows], m)
+    (flat,) = model.gradient(theta[None], data.X[rows][None], data.y[rows][None], data.norm2[rows][None], m)
     parts = unpack(data, plan, flat)
     return np.array([np.concatenate([part.ravel() for part in one]) for one in parts])
 
@@ -495,7 +494,28 @@ def test_blocks_cover_the_plan_and_a_sweep_puts_them_together(hidden):
 
     together = collect(data, plan, [(7, 3)], score)[7, 3]
     apart = [score(train(data, part, (7, 3), block)) for block, part in enumerate(blocks)]
-    np.testing.assert_array_equal(together, np.concatenate(apart))
+    np.testing.assert_allclose(together, np.concatenate(apart), rtol=1e-5)
+
+
+@pytest.mark.parametrize("hidden", [0, 6])
+@pytest.mark.parametrize(("loss", "people"), [("logistic", False), ("logistic", True), ("softmax", False)])
+def test_seeds_trained_together_are_those_trained_alone(loss, people, hidden):
+    data = some_data(loss, people)
+    plan = a_plan(1.0, np.array([0.5, 1.0, 2.0]), 3, sampling_rate=0.3, steps=7, hidden=hidden, momentum=0.9)
+    seeds = [(4, 0), (4, 1), (9, 2)]
+    points = np.eye(data.X.shape[1] - 1, dtype=np.float32)
+    together = dpsgd.train_together(data, plan, seeds).decision(points)
+    alone = np.concatenate([train(data, plan, seed).decision(points) for seed in seeds])
+    np.testing.assert_allclose(together, alone, rtol=1e-3, atol=1e-4)
+
+
+def test_what_is_kept_of_a_seed_is_what_it_draws(monkeypatch):
+    data, plan = some_data("logistic"), a_plan(1.0, 1.0, 3, sampling_rate=0.3, steps=7)
+    kept = [train(data, plan, (3,)).first for _ in range(2)]
+    monkeypatch.setattr(dpsgd, "KEPT", 0)
+    np.testing.assert_array_equal(kept, [train(data, plan, (3,)).first] * 2)
+    system = [train(data, plan, None).first for _ in range(2)]
+    assert not np.isclose(*system).any()
 
 
 def test_blocks_of_a_seed_share_their_batches():
@@ -526,17 +546,17 @@ def a_heavy_case():
 
 
 def test_a_sweep_answers_within_thirty_milliseconds_and_stops_when_closed(monkeypatch):
-    running, started = [], []
+    running, started, really = [], [], dpsgd.train_together
 
     def counted(*args):
         started.append(1)
         running.append(threading.get_ident())
         try:
-            return train(*args)
+            return really(*args)
         finally:
             running.remove(threading.get_ident())
 
-    monkeypatch.setattr(dpsgd, "train", counted)
+    monkeypatch.setattr(dpsgd, "train_together", counted)
     data, plan = a_heavy_case()
     gaps = []
     with closing(sweep(data, plan, [(0, seed) for seed in range(50)], parameters)) as steps:

@@ -466,7 +466,7 @@ def test_results_only_get_better(never):
 
 def test_closing_early_stops_the_training(monkeypatch):
     running, started = [], []
-    really = dpsgd.train
+    really = dpsgd.train_together
 
     def counted(*args):
         started.append(1)
@@ -476,7 +476,7 @@ def test_closing_early_stops_the_training(monkeypatch):
         finally:
             running.pop()
 
-    monkeypatch.setattr(dpsgd, "train", counted)
+    monkeypatch.setattr(dpsgd, "train_together", counted)
     gaps = []
     with closing(tradeoff.run(Settings.make(models="dp-sgd-mlp", seeds=1000, steps=2000))) as steps:
         while not running:

@@ -91,7 +91,7 @@ class Settings(Controls):
         hint="What the horizontal axis of the picture is.",
     )  # fmt: skip
     sampling_rate: float = control(
-        default=0.04, label="sampling rate q", low=1e-6, high=1, slider=(0.005, 0.5), scale="log", advanced=True,
+        default=0.02, label="sampling rate q", low=1e-6, high=1, slider=(0.005, 1), scale="log", advanced=True,
         hint="The chance that a person joins the batch of a step.",
     )  # fmt: skip
     steps: int = control(
@@ -166,7 +166,7 @@ class Settings(Controls):
 
     @classmethod
     def resolve(cls, values: dict[str, Any], base: Settings | None) -> dict[str, Any]:
-        """Read a data set given as an object, σ given for ε, and models or δ left to the data set."""
+        """Read a data set given as an object, σ given for ε, and models, δ or q left to the data set."""
         values = dict(values)
         if isinstance(values.get("dataset"), datasets.Dataset):
             values["dataset"] = values["dataset"].name
@@ -187,6 +187,8 @@ class Settings(Controls):
             units = card.rows if unit == "row" else card.n
             if "delta" not in values and before.delta >= 1 / units:
                 values["delta"] = 10.0 ** -(math.floor(math.log10(units)) + 1)
+            if "sampling_rate" not in values and before.sampling_rate == _usual_rate(before.dataset, before.unit):
+                values["sampling_rate"] = _usual_rate(name, unit)
         if values.get("view") == "clip_norm" and "models" not in values:
             kept = tuple(m for m in before.models if models.CATALOGUE[m].fit is None)
             values["models"] = kept or tuple(m for m in models.fitting(datasets.card(name), unit)[:1])
@@ -199,6 +201,12 @@ class Settings(Controls):
             if values["epsilon"] > cls.controls()["epsilon"].high:
                 raise ValueError(f"'noise_multiplier' must leave ε at most 100 with these steps. Got {sigma:g}.")
         return values
+
+
+def _usual_rate(dataset: str, unit: str) -> float:
+    card = datasets.card(dataset)
+    share = card.n_train / card.n
+    return dpsgd.usual_rate(round(share * (card.rows if unit == "row" else card.n)))
 
 
 def _points(settings: Settings) -> tuple[Array, int, Array, Array, Array]:

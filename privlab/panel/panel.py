@@ -23,6 +23,7 @@ STYLE = """<style>
 .privlab-right { flex: 3 1 560px; min-width: 300px; contain: content; }
 .privlab-picture { display: block; max-width: 100%; height: auto; }
 .privlab-sentence { font-size: 16px; line-height: 1.45; max-width: 780px; margin: 4px 0; min-height: 5.8em; }
+.privlab-progress { width: 160px; height: 10px; accent-color: #0072B2; display: block; margin: 0 0 4px; }
 .privlab-note { font-size: 15px; line-height: 1.4; max-width: 780px; }
 .privlab-problem { color: #A03000; font-weight: 600; font-size: 14px; line-height: 1.35; }
 .privlab-label { display: flex; justify-content: space-between; font-size: 14px; line-height: 1.3; margin: 4px 8px 0; }
@@ -59,6 +60,7 @@ class Panel(w.VBox):
         except Exception:
             self.close()
             raise
+        self._share()
         self._runner.start(self._settings, begun)
         self._runner.step()
         if self._error is not None:
@@ -69,9 +71,6 @@ class Panel(w.VBox):
     def _body(self) -> w.Widget:
         self._plain, self._advanced = controls.make(type(self._settings), self._on_move)
         self._problem, self._picture, self._note, self._details = w.HTML(), w.HTML(), w.HTML(), w.HTML()
-        self._progress = w.FloatProgress(
-            min=0, max=1, layout=w.Layout(width="160px", height="14px"), style={"bar_color": "#0072B2"}
-        )
         self._code = w.Text(
             description="settings",
             tooltip="Share this text: pasted here, or in privlab.explore, it brings back these settings.",
@@ -96,7 +95,7 @@ class Panel(w.VBox):
             del actions["Pin"]
         self._buttons = {name: self._button(name, *what) for name, what in actions.items()}
         row = w.HBox(
-            [self._progress, *self._buttons.values()],
+            list(self._buttons.values()),
             layout=w.Layout(flex_flow="row wrap", align_items="center"),
         )
         right = w.VBox([self._picture, self._note, row, self._details])
@@ -172,9 +171,9 @@ class Panel(w.VBox):
 
     def _on_code(self, change: Any) -> None:
         if change["new"] != self._settings.code():
-            self._attempt(
-                lambda: self._move_to(type(self._settings).from_code(change["new"].partition("?")[2] or change["new"]))
-            )
+            code = change["new"].partition("?")[2] or change["new"]
+            self._attempt(lambda: self._move_to(type(self._settings).from_code(code)))
+            self._share()
 
     def _attempt(self, move: Callable[[], None]) -> None:
         """Move, or say beside the controls why not; the picture stays."""
@@ -184,13 +183,15 @@ class Panel(w.VBox):
             self._sync()
             self._say(text(error))
 
+    def _share(self) -> None:
+        self._code.value = self._settings.code()
+
     def _say(self, problem: str) -> None:
         self._problem.value = f"<div class='privlab-problem' role='alert'>{problem}</div>"
 
     def _sync(self) -> None:
         for one in (*self._plain, *self._advanced):
             one.show(self._settings)
-        self._code.value = self._settings.code()
 
     def _prepare(self, settings: Any) -> Generator[None, None, None]:
         if hasattr(self._module, "prepare"):
@@ -200,6 +201,8 @@ class Panel(w.VBox):
     def _show(self, result: Any, final: bool) -> None:
         if self._result is None or result.settings is not self._result.settings:
             self._sync()  # labels that had to wait for the accountant
+        else:
+            self._share()  # not with the first picture, which is in a hurry
         self._result = result
         extra = {} if self._pinned is None else {"pinned": self._pinned}
         png = self._canvas.sharp() if final else self._canvas.draw(result, **extra)
@@ -209,8 +212,8 @@ class Panel(w.VBox):
             f"<img class='privlab-picture' width='{width}' height='{height}' decoding='sync' alt='{words}' "
             f"data-settings='{text(json.dumps(result.settings.as_dict()))}' data-models='{result.count}' "
             f"src='data:image/png;base64,{_base64(png)}'><p class='privlab-sentence' role='status'>{words}</p>"
+            f"<progress class='privlab-progress' aria-label='computed so far' value='{result.progress:.3g}'></progress>"
         )
-        self._progress.value = result.progress
         if result.progress == 1:
             self._refresh()
 
@@ -228,6 +231,7 @@ class Panel(w.VBox):
 
     def _stop(self) -> None:
         self._runner.stop()
+        self._share()
 
     def _pin(self) -> None:
         self._pinned = None if self._pinned is not None else self._result
