@@ -253,6 +253,11 @@ def _loss_scale(sigma: float, rate: float, steps: int) -> float:
     return typical * min(skewness ** (1 / 3), 1 + skewness / math.sqrt(steps))
 
 
+def rounding_interval(sigma: float, rate: float, steps: int) -> float:
+    """Return the interval to round privacy losses to; a handful of steps do not average, so it is finer there."""
+    return _INTERVAL_PER_LOSS * min(1.0, math.sqrt(steps) / 6) * _loss_scale(sigma, rate, steps)
+
+
 @functools.lru_cache(maxsize=8192)
 def _pld_epsilon(sigma: float, rate: float, steps: int, delta: float) -> float:
     if rate == 1:
@@ -273,9 +278,7 @@ def _pld_epsilon(sigma: float, rate: float, steps: int, delta: float) -> float:
         composed = step if steps == 1 else step.self_compose(steps)
         return float(composed.get_epsilon_for_delta(delta - roundoff))
 
-    # A handful of steps do not average the rounding, so it is finer there.
-    share = _INTERVAL_PER_LOSS * min(1.0, math.sqrt(steps) / 6)
-    interval = share * _loss_scale(sigma, rate, steps)
+    interval = rounding_interval(sigma, rate, steps)
     if interval >= _FINE_INTERVAL:
         return rounded(interval)
     coarse = rounded(_FINE_INTERVAL)
@@ -290,12 +293,12 @@ def _rdp_epsilon(sigma: float, rate: float, steps: int, delta: float) -> float:
 
     noise = dp_accounting.GaussianDpEvent(min(sigma, _MOST_NOISE))
     event = dp_accounting.PoissonSampledDpEvent(max(rate, _LEAST_RATE), noise)
-    with _quiet_absl():
+    with quiet_absl():
         return float(RdpAccountant().compose(event, steps).get_epsilon(delta))
 
 
 @contextmanager
-def _quiet_absl() -> Iterator[None]:
+def quiet_absl() -> Iterator[None]:
     """Silence the remark that an order was left out, which costs tightness only."""
     from absl import logging
 

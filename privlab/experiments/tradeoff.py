@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -15,6 +14,7 @@ from privlab import accounting, cards, datasets, dpsgd, models, workers
 from privlab.dpsgd import Array
 from privlab.experiments._tradeoff_picture import Picture
 from privlab.experiments._tradeoff_result import Curve, Result, compare, short
+from privlab.experiments._waiting import for_the_accountant
 from privlab.settings import Controls, Handle, choice, control
 
 __all__ = ["Picture", "Result", "Settings", "compare", "prepare", "run"]
@@ -345,21 +345,12 @@ class _Slow:
         return new
 
 
-def _warm_up() -> Iterator[None]:
-    """Import dp-accounting, 1–2 s, while the notebook goes on."""
-    warming = threading.Thread(target=accounting.warm_up, daemon=True)
-    warming.start()
-    while warming.is_alive():
-        warming.join(dpsgd.PATIENCE)
-        yield
-
-
 def _calibrate(settings: Settings, epsilons: Sequence[float]) -> Iterator[None]:
     """Have σ at hand for every ε, in small steps: each may take some time."""
     mechanism = settings.mechanism
     if accounting.is_shipped(**mechanism) and _SHIPPED.issuperset(epsilons):
         return
-    yield from _warm_up()
+    yield from for_the_accountant()
     for epsilon in epsilons:
         accounting.noise_multiplier(epsilon=float(epsilon), **mechanism)
         yield
@@ -370,6 +361,6 @@ def _calibrate(settings: Settings, epsilons: Sequence[float]) -> Iterator[None]:
 
 def prepare(settings: Settings) -> Iterator[None]:
     """In idle moments, calibrate the other positions of the ε slider, so that no later press waits for it."""
-    yield from _warm_up()
+    yield from for_the_accountant()
     positions = np.asarray(_positions())
     yield from _calibrate(settings, positions[np.argsort(np.abs(np.log(positions / settings.epsilon)))].tolist())

@@ -1,0 +1,172 @@
+"""Ways of keeping the books: golden values, and none below the truth but the one that says so."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import integrate, stats
+
+from privlab import accounting, composition
+from privlab.experiments import accounting as experiment
+
+GOLDEN = [  # rate, σ, steps, δ, RDP, PLD: see the accountants' own tests
+    (0.01, 4.0, 10_000, 1e-5, 1.0355, 0.9470),
+    (256 / 60_000, 1.1, 60 * 60_000 // 256, 1e-5, 2.5967, 2.3818),
+    (0.004, 0.7, 11_250, 1e-5, 6.0937, 5.4312),
+    (0.04, 1.5, 2_250, 1e-5, 7.3293, 6.7688),
+    (0.01, 1.0, 1000, 1e-5, 2.101, 1.828),
+    (0.001, 0.6, 5000, 1e-6, 3.627, 2.748),
+]
+
+
+@pytest.mark.parametrize(("rate", "sigma", "steps", "delta", "rdp", "pld"), GOLDEN)
+def test_golden_values(rate, sigma, steps, delta, rdp, pld):
+    assert composition.rdp(sigma, rate, steps, delta) == pytest.approx(rdp, rel=2e-3)
+    assert composition.pld(sigma, rate, steps, delta) == pytest.approx(pld, rel=0.005)
+
+
+def test_rdp_is_that_of_the_accountant():
+    for rate, sigma, steps, delta in ((0.02, 1.3, 777, 1e-6), (1.0, 7.0, 12, 1e-4)):
+        whole = accounting.epsilon(
+            noise_multiplier=sigma, sampling_rate=rate, steps=steps, delta=delta, accountant="rdp"
+        )
+        assert composition.rdp(sigma, rate, steps, delta) == pytest.approx(whole, rel=1e-9)
+
+
+@pytest.mark.parametrize(("rate", "sigma", "delta", "limit"), [(0.01, 1.0, 1e-5, 1.618), (0.001, 0.6, 1e-6, 1.174)])
+def test_the_limit_is_the_published_estimate_and_below_the_truth(rate, sigma, delta, limit):
+    steps = 1000 if rate == 0.01 else 5000
+    assert composition.limit(sigma, rate, steps, delta) == pytest.approx(limit, rel=1e-3)
+    assert limit < composition.pld(sigma, rate, steps, delta)
+
+
+@pytest.mark.parametrize("rate", [0.003, 0.05, 1.0])
+@pytest.mark.parametrize("sigma", [0.7, 2.0, 9.0])
+def test_looser_books_never_say_less(rate, sigma):
+    for steps in (1, 30, 900):
+        tight = composition.pld(sigma, rate, steps, 1e-6)
+        for book in (composition.naive, composition.advanced, composition.rdp):
+            assert book(sigma, rate, steps, 1e-6) >= tight * (1 - 0.006), book.__name__
+        assert composition.advanced(sigma, rate, steps, 1e-6) <= composition.naive(sigma, rate, steps, 1e-6)
+        assert composition.replace_one(sigma, rate, steps, 1e-6) >= tight * (1 - 0.006)
+
+
+def test_one_step_against_its_definition():
+    # δ(ε) of one sampled Gaussian step by integration, removing and adding one unit.
+    sigma, rate, delta = 0.9, 0.05, 1e-6
+    epsilon = composition.one_step(sigma, rate, delta)
+
+    def out(x):
+        return stats.norm.pdf(x, 0, sigma)
+
+    def with_it(x):
+        return (1 - rate) * out(x) + rate * stats.norm.pdf(x, 1, sigma)
+
+    def beyond(epsilon):
+        def gap(x, p, q):
+            return max(0.0, p(x) - math.exp(epsilon) * q(x))
+
+        pairs = ((with_it, out), (out, with_it))
+        return max(integrate.quad(gap, -9, 10, args=pair, limit=500, epsabs=1e-13)[0] for pair in pairs)
+
+    assert beyond(epsilon) <= delta
+    assert beyond(0.99 * epsilon) > delta, "tight to a percent"
+
+
+def test_gaussian_is_the_analytic_one():
+    assert composition.gaussian(1 / 3.73063, 1e-5) == pytest.approx(1, rel=1e-5)
+    for sigma in (0.5, 5.0, 80.0):
+        assert composition.gaussian(1 / sigma, 1e-6) == pytest.approx(composition.pld(sigma, 1.0, 1, 1e-6), rel=0.006)
+
+
+def test_replacing_one_unsampled_is_twice_the_distance():
+    assert composition.replace_one(4.0, 1.0, 1, 1e-5) == pytest.approx(composition.gaussian(0.5, 1e-5), rel=0.01)
+    assert composition.fixed_size(4.0, 1.0, 1, 1e-5) >= composition.gaussian(0.5, 1e-5)
+
+
+def test_shuffled_batches_cost_more_than_is_claimed():
+    assert composition.shuffled_at_least(1.0, 100, 1e-5) == pytest.approx(4.063, abs=0.005)
+    assert composition.pld(1.0, 0.01, 100, 1e-5) == pytest.approx(0.72, abs=0.005)
+    for sigma in (0.4, 1.0, 3.0, 20.0):
+        at_most = composition.gaussian(1 / sigma, 1e-5)
+        assert composition.shuffled_at_least(sigma, 100, 1e-5) <= at_most
+    assert composition.shuffled_at_least(1.0, 1, 1e-5) == pytest.approx(composition.gaussian(1.0, 1e-5), rel=0.001)
+
+
+def test_a_plan_keeps_its_budget_and_the_exact_one_wastes_none():
+    for epsilon, delta, queries in ((1.0, 1e-5, 50), (0.3, 1e-6, 7), (5.0, 1e-5, 1)):
+        plan = composition.plan(epsilon, delta, queries)
+        assert plan["exact"] <= plan["zCDP"]
+        assert plan["exact"] <= plan["advanced"] <= plan["naive"] * (1 + 1e-9)
+        for name, sigma in plan.items():
+            spent = composition.gaussian(math.sqrt(queries) / sigma, delta)
+            assert spent <= epsilon * (1 + 1e-6), name
+        assert composition.gaussian(math.sqrt(queries) / plan["exact"], delta) == pytest.approx(epsilon, rel=1e-6)
+    rho = 50 / (2 * composition.plan(1.0, 1e-5, 50)["zCDP"] ** 2)
+    assert rho + 2 * math.sqrt(rho * math.log(1e5)) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("queries", "error", "words"),
+    [
+        (0, ValueError, "'queries' must be a whole number of at least 1. Got 0."),
+        (2.5, TypeError, "'queries' must be a whole number of at least 1. Got float."),
+        (True, TypeError, "'queries' must be a whole number of at least 1. Got bool."),
+    ],
+)
+def test_a_bad_plan_is_refused(queries, error, words):
+    with pytest.raises(error, match=f"^{words.replace('.', '[.]')}$"):
+        composition.plan(1.0, 1e-5, queries)
+
+
+@pytest.mark.parametrize("view", list(experiment.VIEWS))
+def test_a_result_holds_what_the_books_say(view):
+    settings = experiment.Settings.make(view=view, noise_multiplier=1.5, steps=200, sampling_rate=0.05)
+    results = [item for item in experiment.run(settings) if item is not None]
+    first, last = results[0], results[-1]
+    assert last.progress == 1
+    assert all(np.isfinite(curve).sum() >= 1 for curve in last.curves.values())
+    for name, curve in first.curves.items():
+        known = np.isfinite(curve)
+        np.testing.assert_array_equal(curve[known], last.curves[name][known])
+        assert known[first.held] or name == "fixed size at most"
+    held = {
+        "steps": ("pld", composition.pld(1.5, 0.05, 200, 1e-5)),
+        "delta": ("rdp", composition.rdp(1.5, 0.05, 200, 1e-5)),
+        "neighbours": ("replace one", composition.replace_one(1.5, 0.05, 200, 1e-5)),
+        "sampling": ("shuffled at least", composition.shuffled_at_least(1.5, 20, 1e-5)),
+        "plan": ("exact", composition.plan(1.0, 1e-5, 200)["exact"]),
+    }
+    name, value = held[view]
+    assert last.at(name) == value
+    assert f"{value:.3g}" in last.sentence
+    for curve in last.curves.values():
+        known = curve[np.isfinite(curve)]
+        rising = view in ("steps", "neighbours", "plan")
+        assert (np.diff(known) >= -1e-9 if rising else np.diff(known) <= 1e-9).all()
+    bounds = last.frame().groupby("accountant")["upper_bound"].first()
+    assert not bounds.reindex(["limit", "claim", "shuffled at least"]).dropna().any()
+    assert bounds.drop(["limit", "claim", "shuffled at least"], errors="ignore").all()
+
+
+def strong(each, steps, slack):
+    """Kairouz, Oh & Viswanath (2015), Theorem 3.4, the second of its bounds."""
+    drift = each * steps * (math.exp(each) - 1) / (math.exp(each) + 1)
+    return drift + each * math.sqrt(2 * steps * math.log(1 / slack))
+
+
+def test_advanced_composition_is_the_published_formula_and_shares_out_delta():
+    sigma, steps, delta = 60.0, 400, 1e-5
+    each = composition.gaussian(1 / sigma, delta / 2 / steps)
+    found = composition.advanced(sigma, 1.0, steps, delta)
+    assert found <= strong(each, steps, delta / 2) * 1.001
+    assert found == pytest.approx(strong(each, steps, delta / 2), rel=0.03)
+    sigma = composition.plan(1.0, delta, steps)["advanced"]
+    each = composition.gaussian(1 / sigma, delta / 2 / steps)
+    assert strong(each, steps, delta / 2) == pytest.approx(1.0, rel=1e-4)
+
+
+def test_the_claim_is_that_of_coins_in_one_epoch():
+    *_, last = (r for r in experiment.run(experiment.Settings.make(view="sampling", sampling_rate=0.05)) if r)
+    assert last.at("claim") == composition.pld(1.0, 0.05, 20, 1e-5)
+    assert last.at("fixed size at most") == composition.fixed_size(1.0, 0.05, 20, 1e-5)
