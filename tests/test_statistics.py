@@ -67,7 +67,9 @@ def test_bias_and_noise_are_the_whole_error(mechanism, statistic, upper):
     bias, noise = result.parts
     assert abs(squares.mean() - (bias**2 + noise**2)) < 4.5 * squares.std() / math.sqrt(len(squares))
     clipped = np.clip(GERMAN, 0, 200 * upper)
-    truth = {"sum": GERMAN.sum(), "mean": GERMAN.mean(), "count": np.count_nonzero(GERMAN - 200 * upper <= 0)}[statistic]
+    truth = {"sum": GERMAN.sum(), "mean": GERMAN.mean(), "count": np.count_nonzero(GERMAN - 200 * upper <= 0)}[
+        statistic
+    ]
     meant = {"sum": clipped.sum(), "mean": clipped.mean(), "count": truth}[statistic]
     assert float(result.truths) == pytest.approx(truth)
     assert bias == pytest.approx(meant - truth)
