@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +21,7 @@ __all__ = ["FRESH", "Picture", "Result", "Settings", "run"]
 FRESH = ("released",)
 FIRST, FIRST_QUANTILES, BATCH = 200, 40, 200
 CANDIDATES = 101
+BREATH = 0.04  # seconds that the cores are left to the browser, so that a first picture is soon on the screen
 PRIVATE, ACCURATE = "more private", "more accurate"
 WORDS = {
     "mean": "mean",
@@ -134,7 +137,14 @@ class Settings(Controls):
 def run(settings: Settings) -> Iterator[Result | None]:
     """Release the statistic again and again: a first Result after 200 releases (40 of a quantile), then more."""
     make = {"quantile": _quantile, "histogram": _histogram}.get(settings.statistic, _number)
-    yield from make(settings)
+    painted = -math.inf
+    for number, result in enumerate(make(settings)):
+        while time.perf_counter() - painted < BREATH:
+            time.sleep(BREATH / 10)
+            yield None
+        yield result
+        if number == 0:
+            painted = time.perf_counter()
 
 
 def _batches(settings: Settings, first: int, batch: int) -> Iterator[int]:
@@ -158,6 +168,9 @@ def _number(settings: Settings) -> Iterator[Result | None]:
         release.check_sum(
             s.mechanism, s.epsilon / share, s.delta / share, lower, upper, kept, float(curve.noise_sum[at])
         )
+    if s.statistic != "sum":  # a count is a sum of ones
+        share = 2 if s.statistic == "mean" else 1
+        release.check_sum(s.mechanism, s.epsilon / share, s.delta / share, 0, 1, kept, curve.noise_count)
     got: list[Any] = []
     for size in _batches(s, FIRST, BATCH):
         if s.statistic == "count":
@@ -200,6 +213,7 @@ def _histogram(settings: Settings) -> Iterator[Result | None]:
     exact = np.bincount(np.searchsorted(edges, rows.values, "right"), minlength=BINS)
     truth = np.bincount(np.searchsorted(edges * rows.step, rows.all_values, "right"), minlength=BINS)
     noise = release.scale(s.mechanism, s.epsilon, s.delta, kept)  # all of a person's rows may fall into one bin
+    release.check_sum(s.mechanism, s.epsilon, s.delta, 0, 1, kept, noise)  # in L1 and in L2 no further than in one bin
     got: list[Any] = []
     for size in _batches(s, 20, 20):
         got.append(release.repeated(exact, size, s.mechanism, noise).astype(float))
