@@ -149,9 +149,24 @@ class Dataset:
         """(X, y) of at most 20,000 test rows, always the same ones: what models are scored on."""
         if len(self.X_test) <= MAX_EVALUATION_ROWS:
             return self.X_test, self.y_test
-        draws = np.random.RandomState(0).random_sample(len(self.X_test))
-        rows = np.sort(np.argsort(draws, kind="stable")[:MAX_EVALUATION_ROWS])
+        rows = self._evaluated
         return self.X_test[rows], self.y_test[rows]
+
+    @property
+    def _evaluated(self) -> Array:
+        draws = np.random.RandomState(0).random_sample(len(self.X_test))
+        return np.sort(np.argsort(draws, kind="stable")[:MAX_EVALUATION_ROWS])
+
+    @cached_property
+    def train_rows(self) -> Array:
+        """For each row of X_train its place in `raw`, counted from 0."""
+        units = None if self.card.person is None else _people(self.raw[self.card.person])
+        return _in_order(np.flatnonzero(~self.is_test), units)
+
+    @cached_property
+    def evaluation_rows(self) -> Array:
+        """For each row of `evaluation` its place in `raw`, counted from 0."""
+        return np.flatnonzero(self.is_test)[self._evaluated]
 
 
 def names() -> tuple[str, ...]:
@@ -338,7 +353,7 @@ def _build(
         )
     people_train = None
     if known.person is not None:
-        train = train[np.argsort(units[train], kind="stable")]
+        train = _in_order(train, units)
         people_train = np.unique(units[train], return_inverse=True)[1].astype(np.int32)
     return Dataset(
         card=known,
@@ -350,6 +365,11 @@ def _build(
         raw=raw,
         is_test=is_test,
     )
+
+
+def _in_order(rows: Array, units: Array | None) -> Array:
+    """Rows with those of one unit together; without units as they are."""
+    return rows if units is None else rows[np.argsort(units[rows], kind="stable")]
 
 
 def _people(values: pd.Series[Any]) -> npt.NDArray[np.int64]:
