@@ -142,6 +142,8 @@ class Plan:
     learning_rate : float or float (K,)
         Step on the *clipped mean in units of C*, so that a change of C alone does not change the pace.
     momentum : float in [0, 1)
+    watched : int
+        A step, counted from 0: the weights that it starts from are kept as `Weights.entering`. -1: none.
     """
 
     noise_multiplier: Array
@@ -151,6 +153,7 @@ class Plan:
     hidden: int = 0
     learning_rate: float | Array = 2.0
     momentum: float = 0.9
+    watched: int = -1
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.clip_norm[self.noise_multiplier > 0]).all():
@@ -197,11 +200,15 @@ def steady_rate(noise_multiplier: Array, parameters: int, batch: float, fastest:
 
 @dataclass(frozen=True)
 class Weights:
-    """K trained models: `first` (d + 1, K·units) and, with a hidden layer, `second` (K, hidden + 1, outputs)."""
+    """K trained models: `first` (d + 1, K·units) and, with a hidden layer, `second` (K, hidden + 1, outputs).
+
+    `entering` are the weights that a plan's watched step started from: an iterate, not an average.
+    """
 
     first: Array
     second: Array | None
     outputs: int
+    entering: Weights | None = None
 
     def decision(self, X: Array) -> Array:
         """Raw predictions (K, outputs, rows) for features X (rows, d) without a constant column."""
@@ -288,12 +295,14 @@ def train_together(
     scale = model.spread(plan.noise_multiplier * np.where(plan.noise_multiplier > 0, plan.clip_norm, 0))
     unit = np.where(np.isfinite(plan.clip_norm), plan.clip_norm, 1)
     pace = model.spread(plan.learning_rate / (unit * plan.sampling_rate * data.units))
-    tail = plan.steps // 2
+    tail, entering = plan.steps // 2, None
     m = 1 if data.rows is None else data.rows.shape[1]
     noises = zip(*(_noise(seed, block, plan.steps, size) for seed in seeds), strict=True) if scale.any() else None
     for step, rows in enumerate(_rows(data, tuple(seeds), plan.sampling_rate, plan.steps)):
         if stopped():
             return None
+        if step == plan.watched:
+            entering = Weights(*model.weights(theta.copy()), data.outputs)
         gradient = model.gradient(theta, *rows, m)
         if noises is not None:
             for sums, noise in zip(gradient, next(noises), strict=True):
@@ -303,7 +312,7 @@ def train_together(
         theta -= pace * velocity
         if step >= tail:
             average += theta
-    return Weights(*model.weights(average / np.float32(plan.steps - tail)), data.outputs)
+    return Weights(*model.weights(average / np.float32(plan.steps - tail)), data.outputs, entering)
 
 
 Rows = tuple[Array, Array, Array]

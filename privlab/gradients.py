@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from privlab.dpsgd import Array, Loss, Plan, TrainingData
 
 
-def _residual(z: Array, y: Array, loss: Loss) -> Array:
+def residual(z: Array, y: Array, loss: Loss) -> Array:
     """Loss gradient in the prediction, in place: z (b, K, outputs), y (b,)."""
     if loss == "squared":
         z -= y[:, None, None]
@@ -76,7 +76,7 @@ class Linear:
         trainings, length, inputs = X.shape
         z = self.scratch("z", trainings * length, self.shape[1]).reshape(trainings, length, self.shape[1])
         np.matmul(X, theta.reshape(trainings, *self.shape), out=z)
-        r = _residual(z.reshape(-1, models, outputs), y.ravel(), self.data.loss)
+        r = residual(z.reshape(-1, models, outputs), y.ravel(), self.data.loss)
         if m == 1 and outputs == 1:
             bound = self.clip / np.sqrt(np.maximum(norm2, 1e-12))[..., None]
             np.minimum(z, bound, out=z)
@@ -133,7 +133,7 @@ class Hidden:
             h = np.matmul(X, first[k], out=self.scratch("h", len(X), self.plan.hidden))
             np.maximum(h, 0, out=h)
             z = h @ second[k, :-1] + second[k, -1]
-            d2 = _residual(z[:, None, :], y, self.data.loss)[:, 0, :]
+            d2 = residual(z[:, None, :], y, self.data.loss)[:, 0, :]
             d2 *= real
             d1 = np.matmul(d2, second[k, :-1].T, out=self.scratch("d1", len(X), self.plan.hidden))
             d1 *= h > 0

@@ -127,7 +127,7 @@ def test_labels_of_the_noise_handle_fall_as_epsilon_rises():
     assert read[60] == pytest.approx(exact, rel=0.01)
     other = Settings(steps=61)
     assert len(handle.read(other, [0.07, 1.0, 3.3])) == 0, "labels must not wait for the accountant"
-    assert not any(tradeoff._calibrate(other, GRID.tolist()))
+    assert not any(tradeoff.calibrate(other, GRID.tolist()))
     read = np.asarray(handle.read(other, [0.07, 1.0, 3.3]))
     exact = accounting.noise_multipliers([0.07, 1.0, 3.3], **other.mechanism)
     np.testing.assert_allclose(read, exact, rtol=0.02)

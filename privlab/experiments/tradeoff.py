@@ -209,7 +209,7 @@ def _usual_rate(dataset: str, unit: str) -> float:
     return dpsgd.usual_rate(round(share * (card.rows if unit == "row" else card.n)))
 
 
-def _points(settings: Settings) -> tuple[Array, int, Array, Array, Array]:
+def points(settings: Settings) -> tuple[Array, int, Array, Array, Array]:
     """x, the held index, and ε, C and σ at every point.
 
     The held point comes last, so that the noise of the others stays when it moves.
@@ -233,7 +233,7 @@ class _Collector:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.data = datasets.load(settings.dataset)
-        self.order, last, self.epsilons, self.clips, self.sigma = _points(settings)
+        self.order, last, self.epsilons, self.clips, self.sigma = points(settings)
         self.sorted = np.argsort(self.order, kind="stable")
         self.held = int(np.flatnonzero(self.sorted == last)[0])
         self.scores: dict[str, list[Array]] = {name: [] for name in settings.models}
@@ -262,7 +262,7 @@ class _Collector:
 def run(settings: Settings) -> Iterator[Result | None]:
     """Train the curve: a first Result after two seeds of every live model, better ones as more arrive."""
     grid = accounting.EPSILON_GRID.tolist() if settings.view == "epsilon" else []
-    yield from _calibrate(settings, [*grid, settings.epsilon])
+    yield from calibrate(settings, [*grid, settings.epsilon])
     gathered = _Collector(settings)
     slow = _Slow(gathered)
     painted = -math.inf
@@ -345,7 +345,7 @@ class _Slow:
         return new
 
 
-def _calibrate(settings: Settings, epsilons: Sequence[float]) -> Iterator[None]:
+def calibrate(settings: Settings, epsilons: Sequence[float]) -> Iterator[None]:
     """Have σ at hand for every ε, in small steps: each may take some time."""
     mechanism = settings.mechanism
     if accounting.is_shipped(**mechanism) and _SHIPPED.issuperset(epsilons):
@@ -363,4 +363,4 @@ def prepare(settings: Settings) -> Iterator[None]:
     """In idle moments, calibrate the other positions of the ε slider, so that no later press waits for it."""
     yield from for_the_accountant()
     positions = np.asarray(_positions())
-    yield from _calibrate(settings, positions[np.argsort(np.abs(np.log(positions / settings.epsilon)))].tolist())
+    yield from calibrate(settings, positions[np.argsort(np.abs(np.log(positions / settings.epsilon)))].tolist())
