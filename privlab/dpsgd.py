@@ -10,6 +10,7 @@ Noise here is floating-point noise: "idealised", good for seeing and teaching. `
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import wait
@@ -320,10 +321,11 @@ Rows = tuple[Array, Array, Array]
 
 def _rows(data: TrainingData, seeds: tuple[Seed | None, ...], sampling_rate: float, steps: int) -> Iterator[Rows]:
     """Features (trainings, units·m, d + 1), targets and squared norms of each step's rows."""
-    size = (
-        len(seeds) * data.n * sampling_rate * steps * data.X.shape[1] * (1 if data.rows is None else data.rows.shape[1])
-    )
-    if None not in seeds and size <= KEPT_ROWS:
+    size = len(seeds) * data.n * sampling_rate * steps * data.X.shape[1]
+    if sampling_rate == 1 and data.rows is None:  # everybody, in every step
+        whole = [np.broadcast_to(part[:-1], (len(seeds), *part[:-1].shape)) for part in (data.X, data.y, data.norm2)]
+        yield from itertools.repeat((whole[0], whole[1], whole[2]), steps)
+    elif None not in seeds and size <= KEPT_ROWS:
         yield from _kept_rows(data, seeds, sampling_rate, steps)
     else:
         yield from _gather(data, seeds, sampling_rate, steps, gradients.Scratch())
@@ -350,11 +352,9 @@ def _gather(
 
 
 def _side_by_side(data: TrainingData, joined: Sequence[Array]) -> Array:
-    """Indices of the rows of each training's batch (trainings, units·m), padded with the row of zeros."""
+    """Row indices of each training's batch (trainings, units·m), padded with the row of zeros."""
     if data.rows is not None:
         joined = [data.rows[batch].ravel() for batch in joined]
-    if len(joined) == 1:
-        return joined[0][None]
     rows = np.full((len(joined), max(map(len, joined))), len(data.X) - 1)
     for row, batch in zip(rows, joined, strict=True):
         row[: len(batch)] = batch
