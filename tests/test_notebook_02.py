@@ -14,7 +14,8 @@ def bounds() -> Iterator[Reader]:
 
 
 def test_every_panel_is_shown_and_the_release_to_take_home_runs(bounds: Reader) -> None:
-    assert views(bounds) == {"panel", "errors", "people", "histogram", "median-panel"}
+    both = {"open-worlds", "open-attackers", "open-digits"}
+    assert views(bounds) == {"panel", "errors", "people", "histogram", "median-panel"} | both
     assert printed(bounds.cells["home"]).startswith("bound ")
 
 
@@ -52,3 +53,23 @@ def test_the_prose_tells_what_is_seen() -> None:
     assert strict.bounds == (0, 20000)
     one = privlab.run("statistics", dataset="rand", column="income", statistic="sum", upper=50, contributions=1)
     assert -one.parts[0] > float(one.truths) / 2
+
+
+@pytest.mark.parametrize(
+    ("question", "right", "wrong"),
+    [
+        ("limit", [88, 88.1], [99, 50, 74, 95]),
+        ("epsilon", [0.5, 0.54], [1, 0.6, 0.1, 0.3]),
+        ("digits", ["numpy", "NumPy"], ["opendp", "both", "neither"]),
+    ],
+)
+def test_questions_on_two_worlds_tell_right_from_wrong(question: str, right: list[object], wrong: list[object]) -> None:
+    for given in right:
+        assert privlab.answer(f"worlds.{question}", given), given
+    for given in wrong:
+        assert not privlab.answer(f"worlds.{question}", given), given
+
+
+def test_placeholders_on_two_worlds_are_wrong(bounds: Reader) -> None:
+    for name in ("limit", "epsilon", "digits"):
+        assert bounds.cells[f"answer-{name}"].outputs[-1]["data"]["text/plain"].startswith("Not yet.")
