@@ -31,7 +31,7 @@ Seed = tuple[int, ...]
 USUAL_RATE, USUAL_BATCH = 0.02, 500
 PATIENCE = 0.01  # seconds a sweep blocks its caller at most before it yields
 LINEAR_BLOCK, HIDDEN_BLOCK = 64, 4  # models trained in one go: wide for the matrix product, or shared by the cores
-TOGETHER = 128  # linear models trained in step with each other, whatever their seeds
+TOGETHER, MOST = 128, 8  # linear models, and seeds, that are trained in step with each other
 KEPT = 100_000  # numbers drawn for one training that are kept for its next, at other settings
 KEPT_ROWS = 8_000_000  # numbers in the batches' rows that are kept likewise: those of a first picture
 BATCHES, NOISE, START = 0, 1, 2**31  # streams of one seed; blocks follow NOISE
@@ -371,7 +371,7 @@ def sweep(
     """
     pool, stop = cores.shared(), threading.Event()
     left = list(seeds)
-    together = 1 if plan.hidden else max(1, TOGETHER // min(plan.width, LINEAR_BLOCK))
+    together = 1 if plan.hidden else min(MOST, max(1, TOGETHER // min(plan.width, LINEAR_BLOCK)))
     groups = [left[i : i + together] for i in range(0, len(left), together)]
 
     def work(part: Plan, group: Sequence[Seed], block: int) -> Array | None:

@@ -10,12 +10,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from privlab import dpsgd
 from privlab.gradients import residual
 
 if TYPE_CHECKING:
     from privlab.dpsgd import Array, TrainingData, Weights
 
     Layers = list[tuple[Array, Array]]
+
+
+def one_of(weights: Weights, k: int, count: int) -> Weights:
+    """One of `count` models that were trained together."""
+    width = weights.first.shape[1] // count
+    second = None if weights.second is None else weights.second[k : k + 1]
+    return dpsgd.Weights(weights.first[:, k * width : (k + 1) * width], second, weights.outputs)
 
 
 def layers(data: TrainingData, weights: Weights) -> Layers:
@@ -25,12 +33,11 @@ def layers(data: TrainingData, weights: Weights) -> Layers:
     """
     X, y = data.X[:-1], data.y[:-1]
     z = X @ weights.first
-    with np.errstate(over="ignore"):  # exp of a large score is infinity, and its reciprocal the right 0
-        if weights.second is None:
-            return [(X, residual(z[:, None, :], y, data.loss)[:, 0])]
-        (second,) = weights.second
-        top = np.column_stack([np.maximum(z, 0), X[:, -1]])
-        back = residual((top @ second)[:, None, :], y, data.loss)[:, 0]
+    if weights.second is None:
+        return [(X, residual(z[:, None, :], y, data.loss)[:, 0])]
+    (second,) = weights.second
+    top = np.column_stack([np.maximum(z, 0), X[:, -1]])
+    back = residual((top @ second)[:, None, :], y, data.loss)[:, 0]
     return [(X, (back @ second[:-1].T) * (z > 0)), (top, back)]
 
 

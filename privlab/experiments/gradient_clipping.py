@@ -137,10 +137,12 @@ class _Held:
         return dpsgd.sweep(self.prepared, replace(plan, watched=s.step - 1), _streams(s, seeds), self._score)
 
     def _score(self, weights: Weights) -> Array:
-        losses = models.batched_losses(self.data, weights.decision(self.data.evaluation[0]))[0]
+        losses = models.batched_losses(self.data, weights.decision(self.data.evaluation[0]))
         assert weights.entering is not None
-        found = np.empty(1, object)
-        found[0] = (losses, self._trade(weights.entering) if self.settings.view == "direction" else weights.entering)
+        found = np.empty(len(losses), object)
+        for k, loss in enumerate(losses):
+            entering = pulls.one_of(weights.entering, k, len(losses))
+            found[k] = loss, self._trade(entering) if self.settings.view == "direction" else entering
         return found
 
     def _trade(self, weights: Weights) -> tuple[Array, Array]:
