@@ -15,7 +15,9 @@ Moved = Callable[[str, Any], None]
 
 def words(value: float) -> str:
     """A number in three significant digits."""
-    return f"{value:.3g}" if 1e-3 <= abs(value) < 1e5 or value == 0 else f"{value:.0e}"
+    if 1000 <= abs(value) < 1e7:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) >= 1e-3 or value == 0 else f"{value:.0e}"
 
 
 def text(raw: Any) -> str:
