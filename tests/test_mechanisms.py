@@ -8,7 +8,7 @@ from scipy import stats
 
 from privlab import mechanisms
 
-SCALE, DRAWS = 7.0, 20_000
+SCALE, DRAWS = 7.0, 40_000
 DEVIATION = {"laplace": math.sqrt(2) * SCALE, "gaussian": SCALE}
 
 

@@ -41,7 +41,7 @@ class Slider:
             layout=w.Layout(width="100%"),
         )
         self.slider.add_class("privlab-slider")
-        self._quiet = False
+        self._quiet = self.waits = False
         self.slider.observe(self._on_move, "value")
         self.widget = w.VBox([head, self.slider])
         if any(ends):
@@ -68,6 +68,7 @@ class Slider:
         """Offer the usual positions and `value`, labelled."""
         self.places = sorted({*self.control.positions(), value}, reverse=self.handle is not None)
         shown = self.handle.read(settings, self.places) if self.handle else self.places
+        self.waits = not len(shown)
         labels = [words(v) for v in shown] or ["…"] * len(self.places)
         options = tuple(zip(labels, self.places, strict=True))
         if options != self.slider.options:
@@ -78,6 +79,8 @@ class Slider:
 
 class Chooser:
     """One value among those that make sense; out of sight where there is nothing to choose."""
+
+    waits = False
 
     def __init__(self, name: str, one: Control, moved: Moved) -> None:
         self.name, self.control, self._moved, self._quiet = name, one, moved, False
@@ -106,6 +109,8 @@ class Chooser:
 
 class Boxes:
     """Several values among those allowed: a box for each."""
+
+    waits = False
 
     def __init__(self, name: str, one: Control, moved: Moved) -> None:
         self.name, self.control, self._moved, self._quiet = name, one, moved, False

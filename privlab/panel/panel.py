@@ -199,8 +199,12 @@ class Panel(w.VBox):
             self._sync()
 
     def _show(self, result: Any, final: bool) -> None:
-        if self._result is None or result.settings is not self._result.settings:
-            self._sync()  # labels that had to wait for the accountant
+        if self._result is None:
+            self._sync()
+        elif result.settings is not self._result.settings:
+            for one in self._plain:
+                if one.waits:  # for labels that the accountant had to compute first
+                    one.show(self._settings)
         else:
             self._share()  # not with the first picture, which is in a hurry
         self._result = result
