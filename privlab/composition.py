@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from privlab.dpsgd import Array
 
 Account = Callable[[float, float, int, float], float]
-
-_PHI = NormalDist().cdf
 
 
 @lru_cache(maxsize=4096)
@@ -104,13 +101,17 @@ def limit(noise_multiplier: float, sampling_rate: float, steps: int, delta: floa
 
 def gaussian(mean: float, delta: float) -> float:
     """ε at δ of telling N(0, 1) from N(mean, 1): δ = Φ(−ε/μ + μ/2) − e^ε Φ(−ε/μ − μ/2), rounded up by bisection."""
+    from scipy.special import log_ndtr
 
     def beyond(epsilon: float) -> float:
-        tail = NormalDist().cdf(-epsilon / mean - mean / 2)
-        return _PHI(-epsilon / mean + mean / 2) - (math.exp(epsilon + math.log(tail)) if tail > 0 else 0)
+        # In logarithms: where tails are small, differences of Φ lose the digits that e^ε then makes much of.
+        first, second = log_ndtr(mean / 2 - epsilon / mean), epsilon + log_ndtr(-mean / 2 - epsilon / mean)
+        return -math.exp(first) * math.expm1(min(0.0, second - first))
 
+    if mean == 0:
+        return 0.0
     low, high = 0.0, mean**2 / 2 + 40 * mean
-    if mean == 0 or beyond(0) <= delta:
+    if beyond(0) <= delta:
         return 0.0
     while high - low > 1e-9 * high:
         middle = (low + high) / 2
