@@ -161,7 +161,7 @@ def shuffled_at_least(noise_multiplier: float, batches: int, delta: float) -> fl
     """
     from scipy.special import log_ndtr, ndtr
 
-    sigma, c = noise_multiplier, np.linspace(-2, 12 * max(1.0, noise_multiplier) + 2, 20_000)
+    sigma, c = noise_multiplier, np.linspace(-2, 12 * max(1.0, noise_multiplier) + 2, 4000)
     rest = (batches - 1) * log_ndtr(c / sigma)
     present = -np.expm1(rest + log_ndtr((c - 2) / sigma))
     absent = -np.expm1(rest + log_ndtr((c - 1) / sigma))
@@ -171,7 +171,6 @@ def shuffled_at_least(noise_multiplier: float, batches: int, delta: float) -> fl
     return max(0.0, float(np.log((present[possible] - delta) / absent[possible]).max()))
 
 
-@lru_cache(maxsize=1024)
 def plan(epsilon: float, delta: float, queries: int) -> dict[str, float]:
     """The noise each of several Gaussian queries needs if all together may spend (ε, δ).
 
@@ -197,6 +196,11 @@ def plan(epsilon: float, delta: float, queries: int) -> dict[str, float]:
         raise TypeError(f"'queries' must be a whole number of at least 1. Got {type(queries).__name__}.")
     if queries < 1:
         raise ValueError(f"'queries' must be a whole number of at least 1. Got {queries}.")
+    return dict(_plan(epsilon, delta, queries))
+
+
+@lru_cache(maxsize=1024)
+def _plan(epsilon: float, delta: float, queries: int) -> dict[str, float]:
     once = accounting.gaussian_noise_multiplier(epsilon=epsilon, delta=delta)
     log = math.log(1 / delta)
     rho = (math.sqrt(log + epsilon) - math.sqrt(log)) ** 2

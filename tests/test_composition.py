@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from dp_accounting import get_epsilon_gaussian
+from dp_accounting import NeighboringRelation, get_epsilon_gaussian
+from dp_accounting.pld import privacy_loss_distribution
+from matplotlib.figure import Figure
 from scipy import integrate, stats
 
 from privlab import accounting, composition
@@ -24,6 +26,21 @@ GOLDEN = [  # rate, σ, steps, δ, RDP, PLD: see the accountants' own tests
 def test_golden_values(rate, sigma, steps, delta, rdp, pld):
     assert composition.rdp(sigma, rate, steps, delta) == pytest.approx(rdp, rel=2e-3)
     assert composition.pld(sigma, rate, steps, delta) == pytest.approx(pld, rel=0.005)
+
+
+@pytest.mark.parametrize(("rate", "sigma", "steps", "delta"), [(0.013, 0.83, 640, 1e-6), (0.27, 6.1, 3100, 3e-8)])
+def test_other_settings_against_dp_accounting_itself(rate, sigma, steps, delta):
+    def fine(relation):
+        interval = accounting.rounding_interval(sigma, rate, steps) / 5
+        step = privacy_loss_distribution.from_gaussian_mechanism(
+            sigma, sampling_prob=rate, value_discretization_interval=interval, neighboring_relation=relation
+        )
+        return step.self_compose(steps).get_epsilon_for_delta(delta)
+
+    exact = fine(NeighboringRelation.ADD_OR_REMOVE_ONE)
+    assert exact <= composition.pld(sigma, rate, steps, delta) <= 1.01 * exact
+    exact = fine(NeighboringRelation.REPLACE_ONE)
+    assert exact <= composition.replace_one(sigma, rate, steps, delta) <= 1.01 * exact
 
 
 def test_rdp_is_that_of_the_accountant():
@@ -117,6 +134,11 @@ def test_a_plan_keeps_its_budget_and_the_exact_one_wastes_none():
     assert rho + 2 * math.sqrt(rho * math.log(1e5)) == pytest.approx(1.0)
 
 
+def test_a_plan_is_the_reader_s_own():
+    composition.plan(1.0, 1e-5, 3)["exact"] = 0.0
+    assert composition.plan(1.0, 1e-5, 3)["exact"] > 1
+
+
 @pytest.mark.parametrize(
     ("queries", "error", "words"),
     [
@@ -178,6 +200,53 @@ def test_advanced_composition_is_the_published_formula_and_shares_out_delta():
 
 
 def test_the_claim_is_that_of_coins_in_one_epoch():
-    *_, last = (r for r in experiment.run(experiment.Settings.make(view="sampling", sampling_rate=0.05)) if r)
+    last = final(view="sampling", sampling_rate=0.05)
     assert last.at("claim") == composition.pld(1.0, 0.05, 20, 1e-5)
     assert last.at("fixed size at most") == composition.fixed_size(1.0, 0.05, 20, 1e-5)
+
+
+def final(**values):
+    *_, last = (r for r in experiment.run(experiment.Settings.make(**values)) if r)
+    return last
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.1])
+def test_the_drawn_lower_bound_is_one_between_its_points_too(rate):
+    found = final(view="sampling", sampling_rate=rate)
+    curve = found.curves["shuffled at least"]
+    known = np.isfinite(curve) & (curve > 0.02)  # what the picture shows
+    middles = np.sqrt(found.x[known][1:] * found.x[known][:-1])
+    for sigma, drawn in zip(middles, np.sqrt(curve[known][1:] * curve[known][:-1]), strict=True):
+        assert drawn <= 1.01 * composition.shuffled_at_least(float(sigma), round(1 / rate), 1e-5)
+
+
+@pytest.mark.parametrize("view", list(experiment.VIEWS))
+def test_the_sentence_says_which_delta(view):
+    assert "δ = 1e-07" in final(view=view, delta=1e-7, steps=10).sentence
+
+
+def test_the_dot_tells_where_it_is_outside_the_picture():
+    picture = experiment.Picture(Figure(figsize=experiment.Picture.size))
+    for values, said in (
+        ({"noise_multiplier": 0.4, "steps": 20_000, "sampling_rate": 1}, "↑ ε = 64,000"),
+        ({"noise_multiplier": 20, "steps": 1, "sampling_rate": 0.0005}, "↓ ε = 0"),
+        ({}, "ε = 1.83"),
+    ):
+        picture.update(final(**values))
+        assert picture.value.get_text() == said
+    low, high = picture.ax.get_ylim()
+    assert low <= picture.point.get_ydata()[0] <= high
+
+
+def test_names_stand_in_the_order_of_their_lines():
+    picture = experiment.Picture(Figure(figsize=experiment.Picture.size))
+    found = final()
+    picture.update(found)
+    heights = {name: picture.names[name].xy[1] for name in found.curves}
+    assert sorted(heights, key=heights.get) == sorted(found.curves, key=lambda name: found.curves[name][-1])
+
+
+def test_what_is_known_is_drawn_once():
+    settings = experiment.Settings.make(steps=321)
+    list(experiment.run(settings))
+    assert sum(result is not None for result in experiment.run(settings)) == 1
