@@ -188,6 +188,13 @@ def strong(each, steps, slack):
     return drift + each * math.sqrt(2 * steps * math.log(1 / slack))
 
 
+def test_adding_up_shares_out_delta():
+    # Unsampled, so that one step has a closed form; δ itself for each of 400 steps would be no bound.
+    sigma, steps, delta = 60.0, 400, 1e-5
+    each = get_epsilon_gaussian(sigma, delta / steps)
+    assert steps * each <= composition.naive(sigma, 1.0, steps, delta) <= 1.01 * steps * each
+
+
 def test_advanced_composition_is_the_published_formula_and_shares_out_delta():
     sigma, steps, delta = 60.0, 400, 1e-5
     each = composition.gaussian(1 / sigma, delta / 2 / steps)
