@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from privlab.dpsgd import Array
 
 Account = Callable[[float, float, int, float], float]
-
-_PHI = NormalDist().cdf
 
 
 @lru_cache(maxsize=4096)
@@ -104,13 +101,17 @@ def limit(noise_multiplier: float, sampling_rate: float, steps: int, delta: floa
 
 def gaussian(mean: float, delta: float) -> float:
     """ε at δ of telling N(0, 1) from N(mean, 1): δ = Φ(−ε/μ + μ/2) − e^ε Φ(−ε/μ − μ/2), rounded up by bisection."""
+    from scipy.special import log_ndtr
 
     def beyond(epsilon: float) -> float:
-        tail = NormalDist().cdf(-epsilon / mean - mean / 2)
-        return _PHI(-epsilon / mean + mean / 2) - (math.exp(epsilon + math.log(tail)) if tail > 0 else 0)
+        # In logarithms: where tails are small, differences of Φ lose the digits that e^ε then makes much of.
+        first, second = log_ndtr(mean / 2 - epsilon / mean), epsilon + log_ndtr(-mean / 2 - epsilon / mean)
+        return -math.exp(first) * math.expm1(min(0.0, second - first))
 
+    if mean == 0:
+        return 0.0
     low, high = 0.0, mean**2 / 2 + 40 * mean
-    if mean == 0 or beyond(0) <= delta:
+    if beyond(0) <= delta:
         return 0.0
     while high - low > 1e-9 * high:
         middle = (low + high) / 2
@@ -160,7 +161,7 @@ def shuffled_at_least(noise_multiplier: float, batches: int, delta: float) -> fl
     """
     from scipy.special import log_ndtr, ndtr
 
-    sigma, c = noise_multiplier, np.linspace(-2, 12 * max(1.0, noise_multiplier) + 2, 20_000)
+    sigma, c = noise_multiplier, np.linspace(-2, 12 * max(1.0, noise_multiplier) + 2, 4000)
     rest = (batches - 1) * log_ndtr(c / sigma)
     present = -np.expm1(rest + log_ndtr((c - 2) / sigma))
     absent = -np.expm1(rest + log_ndtr((c - 1) / sigma))
@@ -170,7 +171,6 @@ def shuffled_at_least(noise_multiplier: float, batches: int, delta: float) -> fl
     return max(0.0, float(np.log((present[possible] - delta) / absent[possible]).max()))
 
 
-@lru_cache(maxsize=1024)
 def plan(epsilon: float, delta: float, queries: int) -> dict[str, float]:
     """The noise each of several Gaussian queries needs if all together may spend (ε, δ).
 
@@ -196,6 +196,11 @@ def plan(epsilon: float, delta: float, queries: int) -> dict[str, float]:
         raise TypeError(f"'queries' must be a whole number of at least 1. Got {type(queries).__name__}.")
     if queries < 1:
         raise ValueError(f"'queries' must be a whole number of at least 1. Got {queries}.")
+    return dict(_plan(epsilon, delta, queries))
+
+
+@lru_cache(maxsize=1024)
+def _plan(epsilon: float, delta: float, queries: int) -> dict[str, float]:
     once = accounting.gaussian_noise_multiplier(epsilon=epsilon, delta=delta)
     log = math.log(1 / delta)
     rho = (math.sqrt(log + epsilon) - math.sqrt(log)) ** 2

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 BOX = (0.145, 0.145, 0.575, 0.69)
 GAP = 0.062  # least distance of two names, in heights of the axes
-LINES: dict[str, tuple[str, Any, float]] = {  # colour, dash, width
-    "naive": ("floor", ":", 2.0),
+LINES: dict[str, tuple[str, Any, float]] = {  # colour, dash (dotted: not proven), width
+    "naive": ("floor", (0, (7, 3)), 2.0),
     "advanced": ("floor", "-.", 2.0),
     "rdp": ("private", "--", 2.4),
     "pld": ("proven", "-", 3.0),
-    "limit": ("floor", (0, (1, 3)), 1.8),
-    "claim": ("floor", "--", 2.4),
+    "limit": ("floor", (0, (1, 2)), 2.0),
+    "claim": ("floor", (0, (1, 2)), 2.4),
     "shuffled at least": ("attacker", "-", 3.0),
     "shuffled at most": ("proven", "-", 2.4),
     "fixed size at most": ("private", "", 0.0),
@@ -62,6 +62,11 @@ VIEWS: dict[str, tuple[str, str, str, tuple[float, float], tuple[float, float]]]
 }  # fmt: skip
 
 
+def number(value: float) -> str:
+    """Three significant digits, with commas from a thousand on."""
+    return f"{float(f'{value:.3g}'):,.0f}" if 1000 <= value < 1e12 else f"{value:.3g}"
+
+
 class Picture:
     """Draws an `accounting.Result` on a figure; makes its artists once and only moves them after.
 
@@ -94,7 +99,7 @@ class Picture:
                 textcoords="offset points", color=COLOURS[colour], fontsize=SMALL, fontweight="bold", va="center",
                 linespacing=0.95, animated=True, annotation_clip=False,
             )  # fmt: skip
-        self.hair = self.ax.axvline(1, color=COLOURS["held"], linewidth=1, linestyle=":", animated=True)
+        self.hair = self.ax.axvline(1, color=COLOURS["held"], linewidth=0.8, alpha=0.5, animated=True)
         (self.point,) = self.ax.plot(
             [], [], "o", color=COLOURS["held"], markersize=9, animated=True, zorder=6, clip_on=False
         )
@@ -125,7 +130,10 @@ class Picture:
             known = np.isfinite(curve) & (curve > 0)
             line.set_data(result.x[known], curve[known])
             last = curve[known][-1] if known.any() else low
-            ends[name] = float(np.log(np.clip(last, low, high) / low) / np.log(high / low))
+            ends[name] = float(np.log(max(last, low * 1e-3) / low) / np.log(high / low))
+            if not LINES[name][1] and not low <= last <= high:  # a lone mark outside the picture
+                self.names[name].set_visible(False)
+                del ends[name]
         self._place_names(ends)
         best = {"plan": "exact", "sampling": "shuffled at least", "neighbours": "add or remove one"}.get(view, "pld")
         x, y = float(result.x[result.held]), result.at(best)
@@ -133,21 +141,22 @@ class Picture:
         self.point.set_data([x], [min(max(y, low), high)])
         first, last = np.log(self.ax.get_xlim())
         right, falling = np.log(x) - first > 0.75 * (last - first), view in ("delta", "sampling")
-        above = right != falling  # the side of the curve on which there is room
+        above = y < low or (y <= high and right != falling)  # the side on which there is room
         self.value.xy = (x, min(max(y, low), high))
         self.value.set_position((-9 if right else 9, 12 if above else -9))
         self.value.set_horizontalalignment("right" if right else "left")
         self.value.set_verticalalignment("bottom" if above else "top")
-        self.value.set_text(f"σ = {y:.3g}" if view == "plan" else f"ε = {y:.3g}")
+        outside = "↑ " if y > high else "↓ " if y < low else ""
+        self.value.set_text(f"{outside}{'σ' if view == 'plan' else 'ε'} = {number(y)}")
         return changed
 
     def _place_names(self, ends: dict[str, float]) -> None:
-        """Names beside the ends of their lines, pushed apart where they would overlap."""
+        """Names beside the ends of their lines, in the lines' order, pushed apart where they would overlap."""
         order = sorted(ends, key=lambda name: ends[name])
         half = {name: GAP * (1 + 0.85 * NAMES[name].count("\n")) / 2 for name in order}
         heights, below, above = {}, 0.0, 1.02
         for name in order:
-            heights[name] = max(ends[name], below + half[name])
+            heights[name] = max(min(ends[name], 1.0), below + half[name])
             below = heights[name] + half[name]
         for name in reversed(order):
             heights[name] = min(heights[name], above - half[name])
@@ -158,11 +167,8 @@ class Picture:
         self.view = view
         title, across, up, xlim, ylim = VIEWS[view]
         self.title.set_text(title)
-        self.key.set_text(
-            "the dot: your settings · lower is less noise for the same promise"
-            if view == "plan"
-            else "the dot: your settings · lower is more private, if it is proven"
-        )
+        keys = {"plan": "lower is less noise for the same promise", "neighbours": "lower is more private"}
+        self.key.set_text(f"the dot: your settings · {keys.get(view, 'dotted: not proven · lower is more private')}")
         self.ax.set_xlim(*xlim)
         self.ax.set_ylim(*ylim)
         self.ax.set_xlabel(across, fontsize=TEXT)

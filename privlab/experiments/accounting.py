@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from privlab import composition, cores, dpsgd
-from privlab.experiments._accounting_picture import NAMES, Picture
+from privlab.experiments._accounting_picture import NAMES, Picture, number
 from privlab.experiments._waiting import for_the_accountant
 from privlab.settings import Controls, choice, control
 
@@ -25,7 +25,9 @@ __all__ = ["VIEWS", "Picture", "Result", "Settings", "run"]
 STEPS = np.unique(np.round(np.geomspace(1, 20_000, 6))).astype(int)
 DELTAS = np.geomspace(1e-10, 1e-2, 6)
 NOISES = np.geomspace(0.4, 20, 8)
-REPAINT = 0.15  # seconds between two pictures
+FINE_NOISES = np.geomspace(0.4, 20, 41)
+QUICK = ("shuffled at least", "shuffled at most")  # asked at the finer places too
+SOON, REPAINT = 0.02, 0.15  # seconds until a first picture, if the final one is not there by then; between two more
 
 VIEWS = {
     "steps": "number of steps T",
@@ -80,7 +82,7 @@ class Result:
     x : float (K,)
         The horizontal axis in rising order; `x[held]` is the place of the settings.
     curves : dict of float (K,)
-        By accountant, where it is known already: ε, or in the plan the noise of each query. NaN: not computed yet.
+        By accountant, where it is known already: ε, or in the plan the noise of each query. NaN: not computed.
     progress : float in [0, 1]
     """
 
@@ -141,11 +143,14 @@ class Result:
             "the tight ε of one step.",
             "RDP and PLD are dp-accounting's; both are upper bounds, and PLD is tight to half a percent.",
             "The Gaussian limit (Bu et al. 2020) is an estimate and no bound: it may be below the truth.",
+            "The number at the dot is computed for your settings. Lines join computed points, and may be off by a few "
+            "percent in between.",
         )
         views = {
             "sampling": (
                 f"One epoch of {s.batches:,} batches, each person in exactly one; the number of steps is not used.",
                 "Shuffled, at least: Chua et al. (2024), a proven lower bound. At most: no gain from sampling at all.",
+                "For both, a neighbour has one person blanked out in their place, so that batches stay as they are.",
                 "Fixed size: random subsets, for replacing one person; RDP, so the truth may be lower.",
             ),
             "neighbours": ("Replacing one person is one removed and one added: a stronger promise at the same noise.",),
@@ -156,12 +161,13 @@ class Result:
     @property
     def sentence(self) -> str:
         """What the books say at the settings."""
-        s, start = self.settings, f"With {self.readout}"
+        s, start, at_delta = self.settings, f"With {self.readout}", f"at δ = {self.settings.delta:g}"
         if s.view == "plan":
             least, most = self.at("exact"), self.at("naive")
             return (
-                f"To keep {s.steps:,} queries together within ε = {s.epsilon:.3g}, each needs noise {least:.3g} times "
-                f"its sensitivity; whoever just adds up takes {most:.3g}, {most / least:.1f} times as much. "
+                f"To keep {s.steps:,} queries together within ε = {s.epsilon:.3g} {at_delta}, each needs noise "
+                f"{number(least)} times its sensitivity; whoever just adds up takes {number(most)}, "
+                f"{most / least:.1f} times as much. "
                 f"(The other sliders: {self.readout}.)"
             )
         if s.view == "sampling":
@@ -169,41 +175,47 @@ class Result:
             wrong = "so the claim is wrong" if least > claim else "so the claim is not refuted here"
             return (
                 f"{start}, one epoch has {s.batches:,} batches. Accounted as if everyone joined by their own coin, it "
-                f"costs ε = {claim:.3g}. If the data were shuffled instead, it really costs at least {least:.3g}, "
-                f"{wrong}; at most {self.at('shuffled at most'):.3g}."
+                f"costs ε = {number(claim)} {at_delta}. If the data were shuffled instead, it really costs at least "
+                f"{number(least)}, {wrong}; at most {number(self.at('shuffled at most'))}."
             )
         if s.view == "neighbours":
             one, other = self.at("add or remove one"), self.at("replace one")
             return (
-                f"{start}, the promise to someone who may be added or removed costs ε = {one:.3g}. The promise that "
-                f"nobody can tell one person from another in their place is stronger, and costs {other:.3g}."
+                f"{start}, the promise to someone who may be added or removed costs ε = {number(one)} {at_delta}. The "
+                f"promise that nobody can tell one person from another in their place is stronger, and costs "
+                f"{number(other)}."
             )
-        words = f"{start}, the whole training costs ε = {self.at('pld'):.3g} at δ = {s.delta:g}, by the tight books."
-        words += f" Just adding up would say {self.at('naive'):,.3g}; Rényi accounting says {self.at('rdp'):.3g}."
+        words = f"{start}, the whole training costs ε = {number(self.at('pld'))} {at_delta}, by the tight books."
+        words += (
+            f" Just adding up would say {number(self.at('naive'))}; Rényi accounting says {number(self.at('rdp'))}."
+        )
         estimate = self.at("limit")
         below = ", too low to be true" if estimate < 0.99 * self.at("pld") else ""
-        return f"{words} The Gaussian limit, which proves nothing, says {estimate:.3g}{below}."
+        return f"{words} The Gaussian limit, which proves nothing, says {number(estimate)}{below}."
 
 
 def run(settings: Settings) -> Iterator[Result | None]:
     """Ask every accountant: first at the settings, then along the axis, quick ones before slow ones."""
     yield from for_the_accountant()
-    x, cells = _cells(settings)
+    x, everyone, cells = _cells(settings)
     held = int(np.flatnonzero(x == _own(settings))[0])
     curves = {name: np.full(len(x), np.nan) for name in cells}
     last = [(name, held) for name in cells if name == "fixed size at most"]
     first = [(name, held) for name in cells if (name, held) not in last]
-    rest = [(name, k) for name, _ in first for k in range(len(x)) if k != held]
-    shown, order = time.perf_counter(), [*first, *rest, *last]
-    for done, (name, k) in enumerate(order, start=1):
+    rest = [(name, k) for name, _ in first for k in range(len(x)) if k != held and (everyone[k] or name in QUICK)]
+    order = [*first, *sorted(rest, key=lambda cell: cell[0] not in QUICK), *last]
+    shown, patience = time.perf_counter(), SOON
+    for done, (name, k) in enumerate(order):
         asked = cores.shared().threads.submit(cells[name], float(x[k]))
-        while wait([asked], dpsgd.PATIENCE).not_done:
-            yield None
+        while True:
+            if done >= len(first) and time.perf_counter() - shown > patience:
+                yield Result(settings, x, held, {key: curve.copy() for key, curve in curves.items()}, done / len(order))
+                shown, patience = time.perf_counter(), REPAINT
+            else:
+                yield None
+            if wait([asked], dpsgd.PATIENCE).done:
+                break
         curves[name][k] = asked.result()
-        if done == len(first) or (done > len(first) and time.perf_counter() - shown > REPAINT):
-            copies = {key: curve.copy() for key, curve in curves.items()}
-            yield Result(settings, x, held, copies, done / len(order))
-            shown = time.perf_counter()
     yield Result(settings, x, held, curves, 1.0)
 
 
@@ -213,31 +225,37 @@ def _own(settings: Settings) -> float:
     return {"delta": s.delta, "sampling": s.noise_multiplier}.get(s.view, float(s.steps))
 
 
-def _cells(settings: Settings) -> tuple[Array, dict[str, Callable[[float], float]]]:
-    """The axis, and for each accountant its number at a place on it."""
+def _cells(settings: Settings) -> tuple[Array, Array, dict[str, Callable[[float], float]]]:
+    """The axis, the places on it where everyone is asked, and for each accountant its number at a place."""
     s, c = settings, composition
     sigma, rate, steps, delta = s.noise_multiplier, s.sampling_rate, s.steps, s.delta
     grid = {"delta": DELTAS, "sampling": NOISES}.get(s.view, STEPS)
-    x = np.unique(np.append(np.asarray(grid, float), _own(s)))
+    asked = np.append(np.asarray(grid, float), _own(s))
+    x = np.unique(np.append(asked, FINE_NOISES)) if s.view == "sampling" else np.unique(asked)
+    everyone = np.isin(x, asked)
     books: dict[str, composition.Account] = {
         "naive": c.naive, "advanced": c.advanced, "limit": c.limit, "rdp": c.rdp, "pld": c.pld,
     }  # fmt: skip
     if s.view == "steps":
-        return x, {name: partial(_over_steps, book, s) for name, book in books.items()}
+        return x, everyone, {name: partial(_over_steps, book, s) for name, book in books.items()}
     if s.view == "delta":
-        return x, {name: partial(book, sigma, rate, steps) for name, book in books.items()}
+        return x, everyone, {name: partial(book, sigma, rate, steps) for name, book in books.items()}
     if s.view == "neighbours":
         both: dict[str, composition.Account] = {"add or remove one": c.pld, "replace one": c.replace_one}
-        return x, {name: partial(_over_steps, book, s) for name, book in both.items()}
+        return x, everyone, {name: partial(_over_steps, book, s) for name, book in both.items()}
     if s.view == "plan":
-        return x, {name: partial(_planned, name, s) for name in ("naive", "advanced", "zCDP", "exact")}
+        return x, everyone, {name: partial(_planned, name, s) for name in ("naive", "advanced", "zCDP", "exact")}
     count = s.batches
-    return x, {
-        "claim": lambda at: c.pld(at, 1 / count, count, delta),
-        "shuffled at least": lambda at: c.shuffled_at_least(at, count, delta),
-        "shuffled at most": lambda at: c.gaussian(1 / at, delta),
-        "fixed size at most": lambda at: c.fixed_size(at, 1 / count, count, delta),
-    }
+    return (
+        x,
+        everyone,
+        {
+            "claim": lambda at: c.pld(at, 1 / count, count, delta),
+            "shuffled at least": lambda at: c.shuffled_at_least(at, count, delta),
+            "shuffled at most": lambda at: c.gaussian(1 / at, delta),
+            "fixed size at most": lambda at: c.fixed_size(at, 1 / count, count, delta),
+        },
+    )
 
 
 def _over_steps(book: composition.Account, settings: Settings, steps: float) -> float:
