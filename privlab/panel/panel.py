@@ -238,11 +238,12 @@ class Panel(w.VBox):
         self._share()
 
     def _pin(self) -> None:
-        self._pinned = None if self._pinned is not None else self._result
-        self._buttons["Pin"].description = "Pin" if self._pinned is None else "Unpin"
-        if self._result is not None and not self._runner.busy:
-            self._show(self._result, False)
-            self._show(self._result, True)
+        with self._runner.lock:  # so that no picture is half made with the one and half without
+            self._pinned = None if self._pinned is not None else self._result
+            self._buttons["Pin"].description = "Pin" if self._pinned is None else "Unpin"
+            if self._result is not None and not self._runner.busy:
+                self._show(self._result, False)
+                self._show(self._result, True)
 
     def _reset(self) -> None:
         self._move_to(self._opened)
