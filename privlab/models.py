@@ -22,7 +22,8 @@ showing. Its LinearRegression breaks its own ε; "sufficient-statistics" stands 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -145,6 +146,20 @@ def _boosting(task: str, seed: int) -> Any:
     return kind(random_state=seed)
 
 
+@contextmanager
+def strictly() -> Iterator[None]:
+    """Turn diffprivlib's warnings that a guarantee is lost into errors."""
+    from diffprivlib.utils import PrivacyLeakWarning
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", PrivacyLeakWarning)
+        warnings.simplefilter("error", ConvergenceWarning)  # short of the optimum the guarantee is gone
+        # diffprivlib passes SciPy an option that has no effect any more and goes in SciPy 1.18.
+        warnings.filterwarnings("ignore", ".*`disp` and `iprint`", DeprecationWarning)
+        yield
+
+
 def _diffprivlib(
     make: Callable[[Dataset, float, Any], Any], prepare: Callable[[Dataset, Array], Array], blank: bool = True
 ) -> Fit:
@@ -156,8 +171,6 @@ def _diffprivlib(
 
     def fit(dataset: Dataset, epsilon: float, delta: float, seed: Seed) -> Array:
         from diffprivlib import BudgetAccountant
-        from diffprivlib.utils import PrivacyLeakWarning
-        from sklearn.exceptions import ConvergenceWarning
 
         X, y = prepare(dataset, dataset.X_train), dataset.y_train
         if blank:
@@ -166,11 +179,7 @@ def _diffprivlib(
             y = np.concatenate([y, codes])
         number = int(np.random.SeedSequence(seed).generate_state(1)[0])
         shared = {"random_state": number, "accountant": BudgetAccountant()}
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", PrivacyLeakWarning)
-            warnings.simplefilter("error", ConvergenceWarning)  # short of the optimum the guarantee is gone
-            # diffprivlib passes SciPy an option that has no effect any more and goes in SciPy 1.18.
-            warnings.filterwarnings("ignore", ".*`disp` and `iprint`", DeprecationWarning)
+        with strictly():
             estimator = make(dataset, epsilon, shared).fit(X, y)
         return np.asarray(estimator.predict(prepare(dataset, dataset.evaluation[0])))
 

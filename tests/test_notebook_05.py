@@ -16,26 +16,28 @@ def places() -> Iterator[Reader]:
 
 
 def test_every_panel_is_shown(places: Reader) -> None:
-    assert {"open-share", "open-model"} <= views(places)
+    assert {"open-share", "open-model", "open-learners"} <= views(places)
 
 
 @pytest.mark.parametrize(
     ("name", "right", "wrong"),
     [
-        ("coin", [1.0986, 1.1], [0.75, 3, 0.69, 1.39]),
-        ("growth", [10, 9.9], [100, 1, 3]),
-        ("trust", ["'local'"], ["'central'"]),
-        ("needed", [100, 200, 300, 500], [10_000, 3000, 30_000]),
+        ("places.coin", [1.0986, 1.1], [0.75, 3, 0.69, 1.39]),
+        ("places.growth", [10, 9.9], [100, 1, 3]),
+        ("places.trust", ["'local'"], ["'central'"]),
+        ("places.needed", [100, 200, 300, 500], [10_000, 3000, 30_000]),
+        ("learners.tree", ["'splits'"], ["'noise'", "'people'"]),
+        ("learners.total", [30, 30.0], [5, 6, 25, 12]),
     ],
 )
 def test_answers_are_judged(places: Reader, name: str, right: list[object], wrong: list[object]) -> None:
     for answers, word in ((right, "Yes."), (wrong, "Not yet.")):
         for given in answers:
-            assert places.run(f"print(privlab.answer('places.{name}', {given}))").startswith(word), given
+            assert places.run(f"print(privlab.answer('{name}', {given}))").startswith(word), given
 
 
 def test_placeholders_are_wrong(places: Reader) -> None:
-    for name in ("coin", "growth", "trust", "needed"):
+    for name in ("coin", "growth", "trust", "needed", "tree", "total"):
         shown = places.cells[f"answer-{name}"].outputs[-1]["data"]["text/plain"]
         assert shown.startswith("Not yet."), name
 
@@ -63,3 +65,16 @@ def test_what_the_text_says_is_true(places: Reader) -> None:
     answers, records = map(float, better.split())
     assert answers > local + 0.5
     assert records < noisy + 2
+
+
+def test_what_the_text_says_of_other_learners_is_true(places: Reader) -> None:
+    said = places.run(
+        "one = {(name, data): privlab.run('private_learners', learner=name, dataset=data, seeds=10)\n"
+        "       for name in ('clusters', 'components', 'bayes', 'line') for data in ('breast_cancer', 'adult')}\n"
+        "share = {key: (r.scores.mean() - r.floor) / (r.plain['score'] - r.floor) for key, r in one.items()}\n"
+        "print(*[share[name, 'breast_cancer'] for name in ('clusters', 'components', 'bayes', 'line')])\n"
+        "print(*[share[name, 'adult'] for name in ('clusters', 'components')])"
+    )
+    few, many = (list(map(float, line.split())) for line in said.splitlines())
+    assert max(few[:2]) < 0.7 < min(few[2:]), "groups and directions suffer most"
+    assert min(many) > 0.85
