@@ -14,6 +14,7 @@ from privlab.experiments import _gradient_clipping_pulls as pulls
 from privlab.experiments import gradient_clipping as clipping
 from privlab.experiments import tradeoff
 from privlab.experiments._gradient_clipping_groups import by_column, columns
+from privlab.experiments._gradient_clipping_picture import EDGES
 from privlab.experiments._gradient_clipping_result import Payers, points, wilson
 
 RNG = np.random.default_rng(7)
@@ -388,3 +389,19 @@ def test_better_results_come_after_the_first():
     assert seen[-1].progress == 1
     assert len(seen[-1].scores) == seen[-1].count == 40
     np.testing.assert_array_equal(seen[0].cut.norms, seen[-1].cut.norms)
+
+
+def test_the_axis_of_pulls_keeps_still_while_the_bars_can_be_read():
+    picture, tops = clipping.Picture(Figure(figsize=clipping.Picture.size)), []
+    found = [privlab.run("gradient_clipping", dataset="german", seeds=2, clip_norm=c) for c in (0.03, 0.1, 1.0, 10.0)]
+    for result in [*found, *found[::-1]]:
+        picture.update(result)
+        tops.append(picture.scenes["norms"].hist.get_ylim()[1])
+    shares = [100 * np.histogram(r.cut.norms, EDGES)[0].max() / len(r.cut.norms) for r in found]
+    assert all(top >= share for top, share in zip(tops, [*shares, *shares[::-1]], strict=True))
+    assert tops == sorted(tops), "it only grows"
+    other = privlab.run("gradient_clipping", dataset="breast_cancer", seeds=2)
+    picture.update(other)
+    fresh = clipping.Picture(Figure(figsize=clipping.Picture.size))
+    fresh.update(other)
+    assert picture.scenes["norms"].hist.get_ylim() == fresh.scenes["norms"].hist.get_ylim()

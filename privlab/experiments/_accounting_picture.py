@@ -105,7 +105,7 @@ class Picture:
         )
         self.value = self.ax.annotate(
             "", (1, 1), xytext=(9, -9), textcoords="offset points", fontsize=TEXT, fontweight="bold", va="top",
-            animated=True, zorder=7,
+            animated=True, annotation_clip=False, zorder=7,
             bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.75},
         )  # fmt: skip
         self.moving: list[Artist] = [

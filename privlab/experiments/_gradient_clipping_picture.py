@@ -109,7 +109,10 @@ class _Norms(_Scene):
         assert result.cut is not None
         peak = 100 * max(np.histogram(self._inside(result), EDGES)[0]) / len(result.cut.norms)
         height = next(h for h in HEIGHTS if peak * 1.2 <= h or h == HEIGHTS[-1])
-        still = (result.settings.dataset, result.settings.group, result.who, height)
+        of = result.settings.dataset, result.settings.group, result.who
+        if self.still and self.still[:-1] == of and height <= self.still[-1] <= 6 * peak:
+            height = self.still[-1]  # the axis keeps still under a moving slider while the bars can be read on it
+        still = (*of, height)
         if still == self.still:
             return False
         self.still = still
@@ -207,7 +210,7 @@ class _Direction(_Scene):
         ]
         self.value = self.turn.annotate(
             "", (1, 1), xytext=(0, 12), textcoords="offset points", fontsize=TEXT, fontweight="bold", ha="center",
-            va="bottom", animated=True, bbox=HALO, zorder=7,
+            va="bottom", animated=True, annotation_clip=False, bbox=HALO, zorder=7,
         )  # fmt: skip
         self.moving += [self.noise, *self.names, self.value]
         self.limits = [0.0, math.inf, 0.0]

@@ -157,6 +157,7 @@ class Picture:
             mark.remove()
         self.marks = []
         ax = self.ax
+        ax.set_ylim(1, 2)  # a log axis refuses what it is given from before
         ax.set_yscale("log" if s.view == "errors" else "linear")
         name = {"quantile": "median" if s.quantile == 0.5 else "quantile"}.get(s.statistic, s.statistic)
         title = datasets.card(s.dataset).title.partition(":")[0]

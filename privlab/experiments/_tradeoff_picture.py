@@ -92,7 +92,7 @@ class Picture:
         (self.point,) = self.ax.plot([1], [0], "o", color=COLOURS["held"], markersize=9, animated=True, zorder=6)
         self.value = self.ax.annotate(
             "", (1, 0), xytext=(0, -26), textcoords="offset points", fontsize=TEXT, fontweight="bold",
-            ha="center", va="top", animated=True, zorder=7, bbox=HALO,
+            ha="center", va="top", animated=True, annotation_clip=False, zorder=7, bbox=HALO,
         )  # fmt: skip
         test = [artist for group in self.test.lines[1:] for artist in group]
         for artist in test:
