@@ -16,10 +16,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from privlab.columns import Column
 from privlab.schema import Schema
+from privlab.tables import pd
 
 SHIPPED = ("adult", "credit", "german", "rand", "breast_cancer", "digits", "diabetes")
 
@@ -139,8 +138,8 @@ def _source(*, path: str | list[str], package: str | None = None, **rest: Any) -
     return Source(paths=tuple(root / name for name in names), **rest)
 
 
-def read_table(card: Card) -> pd.DataFrame:
-    """Read the rows of a shipped data set and check them against the card.
+def read_table(card: Card, *, split: bool = True) -> pd.DataFrame:
+    """Read the rows of a shipped data set, with or without its column of splits, and check them against the card.
 
     Raises
     ------
@@ -171,7 +170,7 @@ def read_table(card: Card) -> pd.DataFrame:
         table[target.name] = pd.Categorical.from_codes(
             table[target.name].to_numpy(), dtype=pd.CategoricalDtype(list(target.categories))
         )
-    return table
+    return table if split or card.split is None else table.drop(columns=card.split)
 
 
 def _dtype(column: Column) -> Any:

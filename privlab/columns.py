@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-from pandas.api import types
+
+from privlab.tables import pd
 
 MAX_FEATURES = 2_000
 MAX_DRAFTED_CLASSES = 20
@@ -149,9 +149,9 @@ class Column:
     def _numbers(self, values: pd.Series[Any]) -> npt.NDArray[np.float64]:
         if isinstance(values.dtype, pd.CategoricalDtype):
             values = pd.Series(np.asarray(values))
-        if types.is_numeric_dtype(values) and values.dtype.kind != "c":
+        if pd.api.types.is_numeric_dtype(values) and values.dtype.kind != "c":
             return values.to_numpy(dtype=np.float64, na_value=np.nan)
-        if not (types.is_object_dtype(values) or types.is_string_dtype(values)):
+        if not (pd.api.types.is_object_dtype(values) or pd.api.types.is_string_dtype(values)):
             raise TypeError(f"'{self.name}' must hold numbers. Got {values.dtype}.")
         numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
         self._refuse(np.isnan(numbers) & values.notna().to_numpy(), "text")
@@ -169,7 +169,7 @@ class Column:
             )
         if values.dtype.kind in "cmM":
             raise TypeError(f"'{name}' must hold numbers or categories. Got {values.dtype}.")
-        numeric = types.is_numeric_dtype(values) and not types.is_bool_dtype(values)
+        numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
         few = as_target and numeric and values.nunique() <= MAX_DRAFTED_CLASSES
         if numeric and not few:
             low, high = float(values.min()), float(values.max())

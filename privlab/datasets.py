@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from privlab import cards
+from privlab import cards, kept
 from privlab.cards import Card
 from privlab.columns import Array, Category, Column
+from privlab.kept import Coded
 from privlab.schema import PrivacyLeakWarning, Schema, check_frame, check_target
+from privlab.tables import pd
 
 __all__ = [
     "Card",
@@ -50,8 +51,8 @@ class Dataset:
         int32 class codes in the order of `classes`; for a regression float32 in [-1, 1].
     people_train : int32 array of shape (training rows,), or None
         Whose row it is, 0, 1, 2, …: each person's rows stand together. None: each row is a unit.
-    raw : DataFrame
-        The table as it came.
+    table : DataFrame, optional
+        The table as it came; None: a shipped one, which `raw` reads when it is asked for.
     is_test : bool array of shape (rows,)
         Which of its rows are in the test split.
     """
@@ -62,7 +63,7 @@ class Dataset:
     y_train: Array
     y_test: Array
     people_train: npt.NDArray[np.int32] | None
-    raw: pd.DataFrame
+    table: pd.DataFrame | None
     is_test: npt.NDArray[np.bool_]
 
     def __repr__(self) -> str:
@@ -140,6 +141,11 @@ class Dataset:
         return self.card.leaks
 
     @cached_property
+    def raw(self) -> pd.DataFrame:
+        """The table as it came."""
+        return cards.read_table(self.card, split=False) if self.table is None else self.table
+
+    @cached_property
     def frame(self) -> pd.DataFrame:
         """The raw table with a column "split" of "train" and "test"."""
         return self.raw.assign(split=np.where(self.is_test, "test", "train"))
@@ -203,11 +209,12 @@ def load(name: str) -> Dataset:
 @cache
 def _load(name: str) -> Dataset:
     known = card(name)
-    frame = cards.read_table(known)
-    if known.split is None:
-        return _build(known, frame, seed=0)
-    is_test = (frame[known.split] == "test").to_numpy()
-    return _build(known, frame.drop(columns=known.split), is_test=is_test)
+    if (coded := kept.read(known)) is None:
+        frame = cards.read_table(known)
+        is_test = None if known.split is None else (frame[known.split] == "test").to_numpy()
+        coded = _code(known, frame, is_test=is_test, seed=0)
+        kept.write(known, coded)
+    return _expand(known, coded)
 
 
 def register(dataset: Dataset) -> Dataset:
@@ -318,7 +325,7 @@ def from_frame(
             PrivacyLeakWarning,
             stacklevel=2,
         )
-    return register(_build(known, df, test_fraction=test_fraction, seed=seed))
+    return register(_expand(known, _code(known, df, test_fraction=test_fraction, seed=seed), df))
 
 
 def deployments() -> pd.DataFrame:
@@ -326,14 +333,14 @@ def deployments() -> pd.DataFrame:
     return pd.read_csv(cards.folder() / "deployments.csv")
 
 
-def _build(
+def _code(
     known: Card,
     raw: pd.DataFrame,
     *,
     is_test: npt.NDArray[np.bool_] | None = None,
     test_fraction: float = TEST_FRACTION,
     seed: int = 0,
-) -> Dataset:
+) -> Coded:
     """Encode and split a table that fits its card."""
     coded, y = known.schema.code(raw)
     units = np.arange(len(raw)) if known.person is None else _people(raw[known.person])
@@ -345,26 +352,24 @@ def _build(
         )
     if is_test is None:
         is_test = _chosen(int(units.max()) + 1, test_fraction, seed)[units]
-    train, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
-    if not len(test) or (known.schema.classes and len(np.unique(y[train])) < 2):
+    train, tested = np.flatnonzero(~is_test), int(is_test.sum())
+    if not tested or (known.schema.classes and len(np.unique(y[train])) < 2):
         raise ValueError(
             "'df' must hold at least 1 test row, and at least 2 classes among its training rows. "
-            f"Got {len(test)} test rows of {len(raw)}."
+            f"Got {tested} test rows of {len(raw)}."
         )
+    return Coded(coded, y, is_test, None if known.person is None else units)
+
+
+def _expand(known: Card, coded: Coded, table: pd.DataFrame | None = None) -> Dataset:
+    """Lay an encoded table out for training."""
+    train, test = np.flatnonzero(~coded.is_test), np.flatnonzero(coded.is_test)
     people_train = None
-    if known.person is not None:
-        train = _in_order(train, units)
-        people_train = np.unique(units[train], return_inverse=True)[1].astype(np.int32)
-    return Dataset(
-        card=known,
-        X_train=known.schema.expand(coded, train),
-        X_test=known.schema.expand(coded, test),
-        y_train=y[train],
-        y_test=y[test],
-        people_train=people_train,
-        raw=raw,
-        is_test=is_test,
-    )
+    if coded.units is not None:
+        train = _in_order(train, coded.units)
+        people_train = np.unique(coded.units[train], return_inverse=True)[1].astype(np.int32)
+    X_train, X_test = (known.schema.expand(coded.columns, rows) for rows in (train, test))
+    return Dataset(known, X_train, X_test, coded.y[train], coded.y[test], people_train, table, coded.is_test)
 
 
 def _in_order(rows: Array, units: Array | None) -> Array:

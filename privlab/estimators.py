@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 
 from privlab.dpsgd import Array
 from privlab.release import Privacy, Private, check_whole
+from privlab.tables import pd
 
 __all__ = ["DPLinearRegression", "DPLogisticRegression", "DPMLPClassifier", "Privacy"]
 

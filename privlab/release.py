@@ -9,13 +9,13 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, validate_data
 
 from privlab import accounting, dpsgd, exact, models
 from privlab.dpsgd import Array, Loss, TrainingData, Weights
 from privlab.schema import PrivacyLeakWarning
+from privlab.tables import pd
 
 FARTHEST = 1e3  # features are clamped to ±this, so that no row can overflow the arithmetic that clips it
 NOISES = {"idealised": "idealised floating-point", "exact": "exact (OpenDP discrete Gaussian on a grid)"}

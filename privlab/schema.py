@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from privlab.columns import MAX_FEATURES, Array, Category, Column
+from privlab.tables import pd
 
 
 class PrivacyLeakWarning(UserWarning):

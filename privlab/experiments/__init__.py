@@ -13,9 +13,8 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, Protocol, runtime_checkable
 
-import pandas as pd
-
 from privlab.settings import Controls
+from privlab.tables import pd
 
 
 @runtime_checkable

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from privlab import datasets
+from privlab.tables import pd
 
 if TYPE_CHECKING:
     from privlab.cards import Card
@@ -73,8 +74,6 @@ def by_column(dataset: datasets.Dataset, column: str, rows: Array) -> Groups:
 
 
 def _named(known: Column, column: str, dataset: datasets.Dataset, rows: Array) -> Groups:
-    import pandas as pd
-
     entries = dataset.raw[known.name].iloc[rows]
     codes = pd.Categorical(entries, categories=list(known.categories)).codes.astype(np.intp)
     return Groups(column, tuple(map(str, known.categories)), codes)

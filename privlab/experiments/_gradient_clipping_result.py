@@ -9,10 +9,10 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from privlab import datasets, uncertainty
 from privlab.experiments._tradeoff_result import short
+from privlab.tables import pd
 
 if TYPE_CHECKING:
     from privlab.dpsgd import Array

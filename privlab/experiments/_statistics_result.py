@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from privlab import datasets
 from privlab.experiments import _statistics_data as data
 from privlab.experiments import _statistics_release as release
 from privlab.experiments._statistics_data import Floats, Rows
+from privlab.tables import pd
 
 if TYPE_CHECKING:
     from privlab.experiments.statistics import Settings

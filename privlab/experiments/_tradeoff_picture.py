@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from privlab import datasets, models, uncertainty
+from privlab import cards, models, uncertainty
 from privlab.style import COLOURS, MODEL_STYLES, SMALL, TEXT, TITLE, axes
 
 if TYPE_CHECKING:
@@ -198,10 +199,11 @@ class Picture:
 
     def _deployments(self) -> None:
         """Where well-known uses stand on the axis; what they protect differs, so their place is all that is said."""
-        table = datasets.deployments().dropna(subset="label")
+        with (cards.folder() / "deployments.csv").open(encoding="utf-8", newline="") as file:
+            known = [(float(row["epsilon"]), row["label"]) for row in csv.DictReader(file) if row["label"]]
         across = self.ax.get_xaxis_transform()
         style: dict[str, Any] = {"color": COLOURS["deployed"], "transform": across}
-        for i, (epsilon, label) in enumerate(zip(table.epsilon.astype(float), table.label.astype(str), strict=True)):
+        for i, (epsilon, label) in enumerate(known):
             height = 1 + STRIP[i % 2]
             self.marks += self.ax.plot([epsilon, epsilon], [1, height - 0.01], linewidth=1.2, clip_on=False, **style)
             self.marks.append(self.ax.text(epsilon, height, label, fontsize=SMALL, ha="center", va="bottom", **style))

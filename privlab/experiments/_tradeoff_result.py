@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from privlab import datasets, explain, models, uncertainty
+from privlab.tables import pd
 
 if TYPE_CHECKING:
     from privlab.dpsgd import Array

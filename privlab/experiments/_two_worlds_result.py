@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from privlab.experiments._two_worlds_noise import GAUSSIAN, LABELS, RESPONSE, Array, Noise
 from privlab.explain import guess_limit
+from privlab.tables import pd
 
 if TYPE_CHECKING:
     from privlab.experiments.two_worlds import Settings

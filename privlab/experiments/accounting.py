@@ -10,12 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from privlab import composition, cores, dpsgd
 from privlab.experiments._accounting_picture import NAMES, Picture, number
 from privlab.experiments._waiting import for_the_accountant
 from privlab.settings import Controls, choice, control
+from privlab.tables import pd
 
 if TYPE_CHECKING:
     from privlab.dpsgd import Array

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from privlab import cards, datasets, uncertainty, workers
 from privlab.experiments import _learners_fits as fits
 from privlab.experiments._learners_picture import Picture
 from privlab.settings import Controls, choice, control
+from privlab.tables import pd
 
 if TYPE_CHECKING:
     from privlab.dpsgd import Array

@@ -9,13 +9,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from privlab import accounting, datasets, dpsgd, models, uncertainty
 from privlab.experiments import _places_learners as learners
 from privlab.experiments._places_picture import Picture
 from privlab.experiments._waiting import for_the_accountant
 from privlab.settings import Controls, choice, control
+from privlab.tables import pd
 
 if TYPE_CHECKING:
     from privlab.dpsgd import Array
