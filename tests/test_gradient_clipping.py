@@ -400,7 +400,7 @@ def test_the_axis_of_pulls_keeps_still_while_the_bars_can_be_read():
     shares = [100 * np.histogram(r.cut.norms, EDGES)[0].max() / len(r.cut.norms) for r in found]
     assert all(top >= share for top, share in zip(tops, [*shares, *shares[::-1]], strict=True))
     assert tops == sorted(tops), "it only grows"
-    other = privlab.run("gradient_clipping", dataset="breast_cancer", seeds=2)
+    other = privlab.run("gradient_clipping", dataset="adult", seeds=2)
     picture.update(other)
     fresh = clipping.Picture(Figure(figsize=clipping.Picture.size))
     fresh.update(other)
