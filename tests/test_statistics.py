@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import privlab
 from privlab import datasets
@@ -11,6 +12,7 @@ from privlab.experiments import _statistics_data as data
 from privlab.experiments import _statistics_release as release
 from privlab.experiments import statistics
 from privlab.experiments._statistics_result import Curve
+from privlab.experiments.statistics import Picture
 
 GERMAN = datasets.load("german").raw["credit_amount"].to_numpy(float)
 
@@ -159,3 +161,28 @@ def test_the_first_result_holds_200_releases_or_40_quantiles():
     for statistic, least in (("mean", 200), ("quantile", 40)):
         first = next(one for one in statistics.run(statistics.Settings(statistic=statistic)) if one is not None)
         assert first.count >= least
+
+
+def test_what_other_people_would_move_is_drawn_and_said():
+    result = privlab.run("statistics", statistic="mean", view="errors")
+    values = GERMAN
+    spread = values.std() / len(values) ** 0.5
+    assert result.curve.sampling == pytest.approx(spread, rel=0.01)
+    assert f"would move the truth itself by about {spread:.3g}." in result.sentence
+    picture = Picture(Figure(figsize=Picture.size))
+    picture.update(result)
+    assert picture.people.get_visible()
+    assert picture.people.get_ydata()[0] == pytest.approx(100 * spread / values.mean(), rel=0.01)
+    picture.update(privlab.run("statistics", statistic="mean"))
+    assert not picture.people.get_visible()
+
+
+def test_the_name_of_the_noise_is_beside_its_line():
+    picture = Picture(Figure(figsize=Picture.size))
+    for epsilon in (0.1, 100):
+        picture.update(privlab.run("statistics", statistic="mean", view="errors", epsilon=epsilon))
+        (name,) = [one for one in picture.names if one.get_visible() and one.get_text() == "noise"]
+        x, y = name.get_position()
+        near = np.interp(np.log(x), np.log(picture.line.get_xdata()), np.log(picture.line.get_ydata()))
+        assert abs(near - np.log(y)) < 0.5
+        assert y > picture.ax.get_ylim()[0]

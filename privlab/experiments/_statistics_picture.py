@@ -49,6 +49,7 @@ class Picture:
         (self.line,) = self.ax.plot([], [], color=blue, linewidth=2.6, animated=True)
         (self.total,) = self.ax.plot([], [], color=held, linewidth=2.6, animated=True)
         (self.bias,) = self.ax.plot([], [], color=COLOURS["attacker"], linewidth=2, linestyle="--", animated=True)
+        self.people = self.ax.axhline(1, color=COLOURS["non-private"], linewidth=2, linestyle="-.", animated=True)
         (self.dots,) = self.ax.plot([], [], "o", color=blue, markersize=4, alpha=0.5, animated=True, zorder=4)
         (self.point,) = self.ax.plot([], [], "o", color=held, markersize=9, animated=True, zorder=6)
         (self.peek,) = self.ax.plot([], [], "^", color=COLOURS["floor"], markersize=11, animated=True, zorder=5,
@@ -57,12 +58,12 @@ class Picture:
         self.names = [
             self.ax.text(0, 0, "", fontsize=SMALL, fontweight="bold", animated=True, bbox=HALO, zorder=7,
                          parse_math=False, clip_on=False)
-            for _ in range(4)
+            for _ in range(5)
         ]  # fmt: skip
         self.sticks = self.ax.vlines([], [], [], color=blue, linewidth=3, animated=True, zorder=4)
         self.moving: list[Artist] = [
-            self.band, self.line, self.total, self.bias, self.dots, self.point, self.peek, self.hair, self.sticks,
-            *self.names,
+            self.band, self.line, self.total, self.bias, self.dots, self.point, self.peek, self.hair, self.people,
+            self.sticks, *self.names,
         ]  # fmt: skip
 
     def update(self, result: Result) -> bool:
@@ -134,7 +135,17 @@ class Picture:
         self._best(c, low)
         self._name(0, 1.1, truth * abs(float(c.bias[0])) * 1.25, "bias: what the bound cuts off",
                    COLOURS["attacker"], "left", "bottom")  # fmt: skip
-        self._name(1, 1.1, truth * float(c.deviation[0]) / 1.3, "noise", COLOURS["private"], "left", "top")
+        seen = int(np.argmax(truth * c.deviation >= 1.5 * low))  # where its line comes up, if it begins below
+        begin, height = float(c.percent[seen]), truth * float(c.deviation[seen])
+        if seen:
+            self._name(1, begin, 1.2 * height, "noise", COLOURS["private"], "right", "bottom")
+        else:
+            self._name(1, 1.1, height / 1.3, "noise", COLOURS["private"], "left", "top")
+        if c.sampling > 0:
+            level = float(np.clip(truth * c.sampling, low, high))
+            self.people.set_ydata([level, level])
+            self._show(self.people)
+            self._name(4, 1.1, level * 1.06, "other people (sampling)", COLOURS["non-private"], "left", "bottom")
         self._name(3, 100, truth * float(c.error[-1]) * 1.3, "both together", COLOURS["held"], "right", "bottom")
 
     def _bars(self, result: Result) -> None:

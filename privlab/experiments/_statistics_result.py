@@ -290,6 +290,8 @@ class Result:
                 + (f"{data_words(float(1 + more))} times smaller" if more > 0.05 else "no more than 5 % smaller")
                 + "; finding it peeks at the private rows."
             )
+            if c.sampling > 0:
+                words.append(f"Other people like these would move the truth itself by about {data_words(c.sampling)}.")
         return " ".join(words)
 
 
