@@ -135,24 +135,36 @@ class Hidden:
             z = h @ second[k, :-1] + second[k, -1]
             d2 = residual(z[:, None, :], y, self.data.loss)[:, 0, :]
             d2 *= real
-            d1 = np.matmul(d2, second[k, :-1].T, out=self.scratch("d1", len(X), self.plan.hidden))
-            d1 *= h > 0
-            if gram is None:
-                total2 = np.einsum("bo,bo->b", d2, d2) * (np.einsum("bh,bh->b", h, h) + 1)
-                total2 += np.einsum("bh,bh->b", d1, d1) * norm2
-                factor = _factor(total2, self.clip[k])[:, None]
+            back, d1 = second[k, :-1].T, self.scratch("d1", len(X), self.plan.hidden)
+            if gram is None and len(back) == 1:  # d1 is d2 times a slope: half the passes over it
+                np.multiply(h > 0, back, out=d1)
+                total2 = np.einsum("bh,bh->b", h, h) + 1 + np.einsum("bh,bh->b", d1, d1) * norm2
+                d2 *= _factor(total2 * d2[:, 0] ** 2, self.clip[k])[:, None]
+                d1 *= d2
             else:
-                units = d1.reshape(-1, m, d1.shape[1])
-                top = np.concatenate([h, real], axis=1).reshape(-1, m, h.shape[1] + 1)
-                per_unit = top.transpose(0, 2, 1) @ d2.reshape(-1, m, d2.shape[1])
-                total2 = ((gram @ units) * units).sum(axis=(1, 2)) + (per_unit**2).sum(axis=(1, 2))
-                factor = np.repeat(_factor(total2, self.clip[k]), m)[:, None]
-            d1 *= factor
-            d2 *= factor
+                np.matmul(d2, back, out=d1)
+                d1 *= h > 0
+                factor = self._factors(X, h, d1, d2, norm2, gram, m, k)
+                d1 *= factor
+                d2 *= factor
             np.matmul(X.T, d1, out=g_first[k])
             np.matmul(h.T, d2, out=g_second[k, :-1])
             g_second[k, -1] = d2.sum(axis=0)
         return out
+
+    def _factors(
+        self, X: Array, h: Array, d1: Array, d2: Array, norm2: Array, gram: Array | None, m: int, k: int
+    ) -> Array:
+        """How much of each row's gradient model k keeps (units·m, 1)."""
+        if gram is None:
+            total2 = np.einsum("bo,bo->b", d2, d2) * (np.einsum("bh,bh->b", h, h) + 1)
+            total2 += np.einsum("bh,bh->b", d1, d1) * norm2
+            return _factor(total2, self.clip[k])[:, None]
+        units = d1.reshape(-1, m, d1.shape[1])
+        top = np.concatenate([h, X[:, -1:]], axis=1).reshape(-1, m, h.shape[1] + 1)
+        per_unit = top.transpose(0, 2, 1) @ d2.reshape(-1, m, d2.shape[1])
+        total2 = ((gram @ units) * units).sum(axis=(1, 2)) + (per_unit**2).sum(axis=(1, 2))
+        return np.repeat(_factor(total2, self.clip[k]), m)[:, None]
 
     def spread(self, per_model: Array) -> Array:
         """One number for each model, laid out like the parameters."""

@@ -12,7 +12,7 @@ from tests.benchmarks import table
 RUNS = 5
 PROGRAM = """
 import json, time
-import privlab, privlab.panel
+import pandas, privlab, privlab.panel
 import matplotlib.backends.backend_agg
 from privlab import experiments
 experiments.get("gradient_clipping")
