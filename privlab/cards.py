@@ -105,6 +105,11 @@ class Card:
     file: Source | None = None
     leaks: tuple[str, ...] = ()
 
+    @property
+    def short(self) -> str:
+        """The data set's name in words, without its question."""
+        return self.title.partition(":")[0]
+
 
 def folder() -> Path:
     """Return the folder of the shipped data: inside the package, or beside it in a checkout."""

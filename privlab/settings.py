@@ -37,6 +37,8 @@ class Control:
         (settings, value) -> whether a choice makes sense beside the other settings; others are not shown.
     many : bool
         Whether a choice holds several values.
+    reads : callable
+        Turns what may be given for a value into the value itself, such as a data set into its name.
     ends : (str, str)
         Words at the slider's two ends.
     advanced : bool
@@ -54,6 +56,7 @@ class Control:
     words: Callable[[Any], str] = str
     offered: Callable[[Any, Any], bool] = lambda settings, value: True
     many: bool = False
+    reads: Callable[[Any], Any] = lambda given: given
     ends: tuple[str, str] = ("", "")
     advanced: bool = False
     whole: bool = False
@@ -137,9 +140,10 @@ def choice(
     hint: str = "",
     many: bool = False,
     advanced: bool = False,
+    reads: Callable[[Any], Any] = lambda given: given,
 ) -> Any:
     """One value, or several, among those that `among()` names. See `Control`."""
-    made = Control(label, hint, among=among, words=words, offered=offered, many=many, advanced=advanced)
+    made = Control(label, hint, among=among, words=words, offered=offered, many=many, advanced=advanced, reads=reads)
     return field(default=default, metadata={"control": made})
 
 
@@ -196,6 +200,8 @@ class Controls:
         for name in values:
             if name not in allowed:
                 raise TypeError(f"Settings must be among {', '.join(allowed)}. Got {name!r}.")
+            if name in cls.controls():
+                values[name] = cls.controls()[name].reads(values[name])
         start = {} if base is None else base.as_dict()
         return cls(**(start | cls.resolve(values, base)))
 

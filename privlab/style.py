@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 COLOURS = {
     "private": "#0072B2",
@@ -29,6 +30,13 @@ MODEL_STYLES = (
     ("#2F6F4F", (0, (3, 2))),
 )
 TEXT, SMALL, TITLE = 13, 12, 15  # points; nothing smaller, so that the back of a room can read it
+
+
+def heading(figure: Figure) -> tuple[Text, Text]:
+    """A picture's question and, below it, how to read the picture: both empty as yet."""
+    shared: dict[str, Any] = {"ha": "left", "va": "center", "parse_math": False}  # a dollar is a dollar
+    title = figure.text(0.012, 0.955, "", fontsize=TITLE, fontweight="bold", **shared)
+    return title, figure.text(0.012, 0.9, "", fontsize=SMALL, color="#444444", **shared)
 
 
 def axes(figure: Figure, box: tuple[float, float, float, float]) -> Axes:

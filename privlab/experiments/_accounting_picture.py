@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from privlab.style import COLOURS, SMALL, TEXT, TITLE, axes
+from privlab.style import COLOURS, SMALL, TEXT, axes, heading
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -82,8 +82,7 @@ class Picture:
         self.ax = axes(figure, BOX)
         self.ax.set_xscale("log")
         self.ax.set_yscale("log")
-        self.title = figure.text(0.012, 0.955, "", fontsize=TITLE, fontweight="bold", ha="left", va="center")
-        self.key = figure.text(0.012, 0.895, "", fontsize=SMALL, color="#444444", ha="left", va="center")
+        self.title, self.key = heading(figure)
         self.view = ""
         self.lines: dict[str, Any] = {}
         self.names: dict[str, Any] = {}

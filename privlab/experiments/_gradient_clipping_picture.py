@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from privlab import uncertainty
 from privlab.experiments._gradient_clipping_groups import OUTCOME
 from privlab.experiments._gradient_clipping_result import points
-from privlab.style import COLOURS, SMALL, TEXT, TITLE, axes
+from privlab.style import COLOURS, SMALL, TEXT, axes, heading
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -37,7 +38,7 @@ def _log_ticks(ax: Axes, ticks: tuple[float, ...]) -> None:
     ax.minorticks_off()
 
 
-class _Scene:
+class _Scene(ABC):
     """Axes and artists of one view."""
 
     def __init__(self) -> None:
@@ -49,16 +50,17 @@ class _Scene:
         for ax in self.axes:
             ax.set_visible(shown)
 
+    @abstractmethod
     def title(self, result: Result) -> tuple[str, str]:
         """The question, and how to read the picture."""
-        raise NotImplementedError
 
+    @abstractmethod
     def changed(self, result: Result) -> bool:
         """Bring the background up to date; whether it had to be."""
-        raise NotImplementedError
 
+    @abstractmethod
     def move(self, result: Result) -> None:
-        raise NotImplementedError
+        """Move what moves to a result."""
 
 
 class _Norms(_Scene):
@@ -102,7 +104,7 @@ class _Norms(_Scene):
         self.fixed = [self.kept, self.cut, self.line, *self.words, self.split, self.band, self.point, self.score]
 
     def title(self, result: Result) -> tuple[str, str]:
-        name = result.dataset.title.partition(":")[0]
+        name = result.dataset.card.short
         return f"Whose pull is cut, on {name}?", "a look at the raw pulls, for teaching: not covered by ε"
 
     def changed(self, result: Result) -> bool:
@@ -216,7 +218,7 @@ class _Direction(_Scene):
         self.limits = [0.0, math.inf, 0.0]
 
     def title(self, result: Result) -> tuple[str, str]:
-        name = result.dataset.title.partition(":")[0]
+        name = result.dataset.card.short
         return (
             f"What does C trade, on {name}?",
             "dark: mean of trainings · light: single ones · raw pulls: ε does not cover this",
@@ -285,7 +287,7 @@ class _Groups(_Scene):
         self.limits = (100.0, 0.0)
 
     def title(self, result: Result) -> tuple[str, str]:
-        name = result.dataset.title.partition(":")[0]
+        name = result.dataset.card.short
         return (
             f"Who pays as ε falls, on {name}?",
             f"% right, of unseen {result.who} · band: 95 % interval · dashes: without privacy",
@@ -360,8 +362,7 @@ class Picture:
 
     def __init__(self, figure: Figure) -> None:
         self.figure = figure
-        self.title = figure.text(0.012, 0.955, "", fontsize=TITLE, fontweight="bold", **LEFT)
-        self.key = figure.text(0.012, 0.9, "", fontsize=SMALL, color="#444444", **LEFT)
+        self.title, self.key = heading(figure)
         self.scenes: dict[str, _Scene] = {}
         self.view = ""
 

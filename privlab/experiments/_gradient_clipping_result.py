@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from privlab import datasets, uncertainty
-from privlab.experiments._tradeoff_result import short
 from privlab.tables import pd
 
 if TYPE_CHECKING:
@@ -323,7 +322,7 @@ class Result:
                 f"“{name}” {100 * share:.0f} %" for name, share in zip(ends["group"], ends["share"], strict=True)
             )
             words.append(f"by {column}{' (most and least)' if len(part) > 2 else ''}: {told}")
-        n, name = len(cut.norms), short(self.dataset.title)
+        n, name = len(cut.norms), self.dataset.card.short
         return (
             f"{100 * cut.share:.0f} % of the {n:,} {self.who} in {name} pull further than C and are cut. "
             f"Cut {'; '.join(words)}."

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from privlab import datasets
 from privlab.columns import Column
 from privlab.experiments import _learners_fits as fits
-from privlab.style import COLOURS, SMALL, TEXT, TITLE, axes
+from privlab.style import COLOURS, SMALL, TEXT, axes, heading
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -57,8 +57,7 @@ class Picture:
 
     def __init__(self, figure: Figure) -> None:
         self.ax, self.strip = axes(figure, BOX), axes(figure, STRIP)
-        self.title = figure.text(0.012, 0.955, "", fontsize=TITLE, fontweight="bold", va="center", parse_math=False)
-        self.key = figure.text(0.012, 0.9, "", fontsize=SMALL, color="#444444", va="center", parse_math=False)
+        self.title, self.key = heading(figure)
         self.kinds = [
             figure.text(x, 0.85, "", fontsize=SMALL, color=colour, fontweight="bold", va="center", parse_math=False)
             for x, colour in zip((0.115, 0.4), CLASSES, strict=True)

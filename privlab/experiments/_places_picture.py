@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from privlab import datasets
-from privlab.style import COLOURS, SMALL, TEXT, TITLE, axes
+from privlab.style import COLOURS, SMALL, TEXT, axes, heading
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -58,10 +58,7 @@ class Picture:
     def __init__(self, figure: Figure) -> None:
         self.ax = axes(figure, BOX)
         self.ax.set_xscale("log")
-        self.title = figure.text(
-            0.012, 0.955, "", fontsize=TITLE, fontweight="bold", ha="left", va="center", parse_math=False
-        )
-        self.key = figure.text(0.012, 0.895, "", fontsize=SMALL, color="#444444", ha="left", va="center")
+        self.title, self.key = heading(figure)
         self.lines = {place: _Line(self.ax, place) for place in STYLES}
         self.hair = self.ax.axvline(1, color=COLOURS["held"], linewidth=1, linestyle=":", animated=True)
         self.floor = self.ax.axhline(0, color=COLOURS["floor"], linewidth=1.5, linestyle=(0, (6, 3)), animated=True)
@@ -127,7 +124,7 @@ class Picture:
     def _background(self, result: Result) -> None:
         s, data = result.settings, datasets.load(result.settings.dataset)
         self.still = (s.view, s.dataset)
-        name = data.title.partition(":")[0]
+        name = data.card.short
         most = data.n_train
         ticks = [tick for tick in TICKS if tick <= max(most, 300)]
         self.ax.set_xlim(95, max(1.05 * min(most, 30_000), 320))

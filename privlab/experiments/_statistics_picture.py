@@ -10,7 +10,7 @@ import numpy as np
 from privlab import datasets
 from privlab.experiments import _statistics_data as data
 from privlab.experiments._statistics_result import data_words
-from privlab.style import COLOURS, SMALL, TEXT, TITLE, axes
+from privlab.style import COLOURS, SMALL, TEXT, axes, heading
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -41,8 +41,7 @@ class Picture:
     def __init__(self, figure: Figure) -> None:
         blue, held = COLOURS["private"], COLOURS["held"]
         self.ax = axes(figure, BOX)
-        self.title = figure.text(0.012, 0.955, "", fontsize=TITLE, fontweight="bold", va="center", parse_math=False)
-        self.key = figure.text(0.012, 0.9, "", fontsize=SMALL, color="#444444", va="center", parse_math=False)
+        self.title, self.key = heading(figure)
         self.still: tuple[Any, ...] | None = None
         self.marks: list[Artist] = []
         self.band = self.ax.fill_between([1], [0], [0], color=blue, alpha=0.2, linewidth=0, animated=True)
@@ -171,7 +170,7 @@ class Picture:
         ax.set_ylim(1, 2)  # a log axis refuses what it is given from before
         ax.set_yscale("log" if s.view == "errors" else "linear")
         name = {"quantile": "median" if s.quantile == 0.5 else "quantile"}.get(s.statistic, s.statistic)
-        title = datasets.card(s.dataset).title.partition(":")[0]
+        title = datasets.card(s.dataset).short
         self.title.set_text(
             f"Where does the error of a private {name} come from?"
             if s.view == "errors"

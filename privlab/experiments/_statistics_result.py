@@ -251,7 +251,7 @@ class Result:
     def sentence(self) -> str:
         """How far a release is from the truth, and why."""
         s, (lower, upper) = self.settings, self.bounds
-        title = datasets.card(s.dataset).title.partition(":")[0]
+        title = datasets.card(s.dataset).short
         put = (
             f"With ε = {s.epsilon:.3g}, upper bound = {s.upper:.3g} % of the public range ({data_words(upper)}) and "
             f"lower bound = {s.lower:.3g} % ({data_words(lower)})"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from privlab import cards, models, uncertainty
-from privlab.style import COLOURS, MODEL_STYLES, SMALL, TEXT, TITLE, axes
+from privlab.style import COLOURS, MODEL_STYLES, SMALL, TEXT, axes, heading
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -79,13 +79,10 @@ class Picture:
 
     def __init__(self, figure: Figure) -> None:
         self.ax = axes(figure, BOX)
-        self.title = figure.text(
-            0.012, 0.955, "", fontsize=TITLE, fontweight="bold", ha="left", va="center", parse_math=False
-        )
+        self.title, self.key = heading(figure)
         self.ax.set_xscale("log")
         self.still: tuple[Any, ...] | None = None
         self.marks: list[Artist] = []
-        self.key = figure.text(0.012, 0.9, "", fontsize=SMALL, color="#444444", ha="left", va="center")
         self.lines: dict[str, _Line] = {}  # by model, made when it is first shown
         self.hair = self.ax.axvline(1, color=COLOURS["held"], linewidth=1, linestyle=":", animated=True)
         self.test = self.ax.errorbar([1], [0], yerr=[1], fmt="none", ecolor=COLOURS["held"], elinewidth=1.5, capsize=5)
@@ -167,7 +164,7 @@ class Picture:
             mark.remove()
         self.marks = []
         data, ax = result.dataset, self.ax
-        name = data.title.partition(":")[0]
+        name = data.card.short
         low, high = (factor * v for v in data.score_range)
         ax.set_ylim(low, high)
         lines = [(factor * result.floor, "always the same answer", COLOURS["floor"])]

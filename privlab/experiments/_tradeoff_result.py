@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from privlab.experiments.tradeoff import Settings
 
 
-def short(title: str) -> str:
-    """The name of a data set, without the question that follows it."""
-    return title.partition(":")[0]
-
-
 @dataclass(frozen=True)
 class Curve:
     """One model's scores along the horizontal axis.
@@ -165,7 +160,7 @@ class Result:
         does = does.replace("people", "rows") if data.unit == "row" else does
         words = [
             f"With {self.readout} (noise σ = {self.noise_multiplier[k]:.3g}), {models.CATALOGUE[curve.model].label} on "
-            f"{short(data.title)} {does.format(self.show(float(e.mean[k])))}"
+            f"{data.card.short} {does.format(self.show(float(e.mean[k])))}"
         ]
         if len(curve.scores) > 1:
             low, high = e.mean[k] - e.release[k], min(1.0, e.mean[k] + e.release[k])
@@ -183,9 +178,7 @@ def compare(a: Result, b: Result) -> str:
     """Whether two results can be told apart at the points they hold, and what makes it unsure."""
     first, second = a.curves[0], b.curves[0]
     if a.dataset is not b.dataset:
-        return (
-            f"Pinned is {short(a.dataset.title)}: other people, so the two scores cannot be compared person by person."
-        )
+        return f"Pinned is {a.dataset.card.short}: other people, so the two scores cannot be compared person by person."
     d = uncertainty.difference(first.held, second.held, a.loss_scale)
     unit = "points" if a.percent else "R²"
     size = 100 if a.percent else 1

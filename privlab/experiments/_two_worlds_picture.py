@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from privlab.experiments._two_worlds_noise import RESPONSE, Array
 from privlab.experiments._two_worlds_result import hundredths, interval
 from privlab.explain import guess_limit
-from privlab.style import COLOURS, SMALL, TEXT, TITLE, axes
+from privlab.style import COLOURS, SMALL, TEXT, axes, heading
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -36,8 +37,7 @@ class Picture:
     size = (6.8, 4.7)
 
     def __init__(self, figure: Figure) -> None:
-        self.title = figure.text(0.012, 0.955, "", fontsize=TITLE, fontweight="bold", va="center", parse_math=False)
-        self.key = figure.text(0.012, 0.9, "", fontsize=SMALL, color="#444444", va="center", parse_math=False)
+        self.title, self.key = heading(figure)
         self.views = {"worlds": _Worlds(figure), "attackers": _Attackers(figure), "low_bits": _Digits(figure)}
         self.still: tuple[str, str] | None = None
         self.moving: list[Artist] = []
@@ -60,7 +60,7 @@ class Picture:
         return True
 
 
-class _View:
+class _View(ABC):
     """One way to look: its axes, what moves on them, and its words."""
 
     title: str
@@ -68,11 +68,12 @@ class _View:
     axes: tuple[Any, ...]
     moving: list[Artist]
 
-    def background(self, mechanism: str) -> None:
+    def background(self, mechanism: str) -> None:  # noqa: B027 - most views have nothing to fit
         """Fit what keeps still to a mechanism."""
 
+    @abstractmethod
     def update(self, result: Result) -> None:
-        raise NotImplementedError
+        """Move what moves to a result."""
 
 
 class _Bars:

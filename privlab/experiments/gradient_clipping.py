@@ -12,12 +12,11 @@ import numpy as np
 
 from privlab import accounting, datasets, dpsgd, models
 from privlab.dpsgd import Array, Weights
+from privlab.experiments import _choices, tradeoff
 from privlab.experiments import _gradient_clipping_pulls as pulls
-from privlab.experiments import tradeoff
 from privlab.experiments._gradient_clipping_groups import OUTCOME, by_column, columns
 from privlab.experiments._gradient_clipping_picture import Picture
 from privlab.experiments._gradient_clipping_result import VIEWS, Cut, Payers, Result, Trade
-from privlab.experiments._tradeoff_result import short
 from privlab.settings import Controls, choice, control
 
 __all__ = ["Picture", "Result", "Settings", "prepare", "run"]
@@ -53,10 +52,7 @@ class Settings(Controls):
         default="norms", label="show", among=lambda: tuple(VIEWS), words=lambda name: VIEWS[name],
         hint="How long the pulls are, what cutting and noise do to their mean, or what each group loses.",
     )  # fmt: skip
-    dataset: str = choice(
-        default="adult", label="data", among=_fitting, words=lambda name: short(datasets.card(name).title),
-        hint="Real people, with a card for each set.",
-    )  # fmt: skip
+    dataset: str = _choices.data("adult", _fitting)
     group: str = choice(
         default="sex", label="groups", among=_columns,
         offered=lambda settings, name: name in columns(datasets.card(settings.dataset)),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from privlab import cards, datasets, uncertainty, workers
+from privlab.experiments import _choices
 from privlab.experiments import _learners_fits as fits
 from privlab.experiments._learners_picture import Picture
 from privlab.settings import Controls, choice, control
@@ -63,10 +64,7 @@ class Settings(Controls):
         default="clusters", label="what is learned", among=lambda: tuple(LEARNERS), words=lambda name: LEARNERS[name],
         hint="Each has a picture of its own.",
     )  # fmt: skip
-    dataset: str = choice(
-        default="breast_cancer", label="data", among=_suitable,
-        words=lambda name: datasets.card(name).title.partition(":")[0], hint="Real people, with a card for each set.",
-    )  # fmt: skip
+    dataset: str = _choices.data("breast_cancer", _suitable)
     clusters: int = control(
         default=3, label="groups k", low=2, high=12, slider=(2, 8), places=7, advanced=True,
         hint="Of k-means alone.",
@@ -85,14 +83,6 @@ class Settings(Controls):
     def size(self) -> int:
         """Groups, or depth; what the other learners have none of is 0."""
         return {"clusters": self.clusters, "tree": self.depth, "forest": self.depth}.get(self.learner, 0)
-
-    @classmethod
-    def resolve(cls, values: dict[str, Any], base: Settings | None) -> dict[str, Any]:
-        """Read a data set given as an object."""
-        values = dict(values)
-        if isinstance(values.get("dataset"), datasets.Dataset):
-            values["dataset"] = values["dataset"].name
-        return values
 
 
 @dataclass(frozen=True)
@@ -171,7 +161,7 @@ class Result:
         what = SHARE.get(s.learner, RIGHT)
         card = datasets.card(s.dataset)
         start = (
-            f"With ε = {s.epsilon:.3g} and {card.n_train:,} people of {card.title.partition(':')[0]}, "
+            f"With ε = {s.epsilon:.3g} and {card.n_train:,} people of {card.short}, "
             f"{_found(self)}: {scores.mean():.1f} % {what} on average over {len(scores)} repeats"
         )
         if s.learner == "components":

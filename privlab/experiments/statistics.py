@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from privlab import datasets
+from privlab.experiments import _choices
 from privlab.experiments import _statistics_data as data
 from privlab.experiments import _statistics_release as release
 from privlab.experiments._statistics_picture import Picture
@@ -56,10 +57,7 @@ class Settings(Controls):
         default="mean", label="statistic", among=lambda: tuple(WORDS), words=lambda name: WORDS[name],
         hint="What is released.",
     )  # fmt: skip
-    dataset: str = choice(
-        default="german", label="data", among=datasets.names,
-        words=lambda name: datasets.card(name).title.partition(":")[0], hint="Real people, with a card for each set.",
-    )  # fmt: skip
+    dataset: str = _choices.data("german")
     column: str = choice(
         default="credit_amount", label="column", among=_columns,
         offered=lambda settings, name: name in data.columns(settings.dataset),
@@ -118,8 +116,6 @@ class Settings(Controls):
     def resolve(cls, values: dict[str, Any], base: Settings | None) -> dict[str, Any]:
         """Read a data set given as an object; leave column, view and noise to what fits where they are not given."""
         values = dict(values)
-        if isinstance(values.get("dataset"), datasets.Dataset):
-            values["dataset"] = values["dataset"].name
         before = base or cls()
         name = values.get("dataset")
         if isinstance(name, str) and name in datasets.names() and "column" not in values:

@@ -12,8 +12,9 @@ import numpy as np
 
 from privlab import accounting, cards, datasets, dpsgd, models, workers
 from privlab.dpsgd import Array
+from privlab.experiments import _choices
 from privlab.experiments._tradeoff_picture import Picture
-from privlab.experiments._tradeoff_result import Curve, Result, compare, short
+from privlab.experiments._tradeoff_result import Curve, Result, compare
 from privlab.experiments._waiting import for_the_accountant
 from privlab.settings import Controls, Handle, choice, control
 
@@ -75,10 +76,7 @@ class Settings(Controls):
         ends=("clips more", "clips less"),
         hint="How far one person may pull a training step. Longer pulls are cut to C; the noise grows with C.",
     )
-    dataset: str = choice(
-        default="adult", label="data", among=datasets.names, words=lambda name: short(datasets.card(name).title),
-        hint="Real people, with a card for each set.",
-    )  # fmt: skip
+    dataset: str = _choices.data("adult")
     models: tuple[str, ...] = choice(
         default=("dp-sgd-logistic",), label="models", among=models.names, many=True,
         words=lambda name: models.CATALOGUE[name].label,
@@ -166,10 +164,8 @@ class Settings(Controls):
 
     @classmethod
     def resolve(cls, values: dict[str, Any], base: Settings | None) -> dict[str, Any]:
-        """Read a data set given as an object, σ given for ε, and models, δ or q left to the data set."""
+        """Read σ given for ε, and models, δ or q left to the data set."""
         values = dict(values)
-        if isinstance(values.get("dataset"), datasets.Dataset):
-            values["dataset"] = values["dataset"].name
         before = base or cls()
         unit, name = values.get("unit", before.unit), values.get("dataset", before.dataset)
         if isinstance(values.get("models"), str):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from privlab import accounting, datasets, dpsgd, models, uncertainty
+from privlab.experiments import _choices
 from privlab.experiments import _places_learners as learners
 from privlab.experiments._places_picture import Picture
 from privlab.experiments._waiting import for_the_accountant
@@ -54,10 +55,7 @@ class Settings(Controls):
         default=10_000, label="people n", low=100, high=1_000_000, slider=(100, 30_000), scale="log",
         ends=("few", "many"), hint="How many take part.",
     )  # fmt: skip
-    dataset: str = choice(
-        default="adult", label="data", among=_large_enough,
-        words=lambda name: datasets.card(name).title.partition(":")[0], hint="Real people, with a card for each set.",
-    )  # fmt: skip
+    dataset: str = _choices.data("adult", _large_enough)
     view: str = choice(
         default="model", label="what is asked", among=lambda: ("model", "share"),
         words=lambda view: {"model": "a model that predicts", "share": "one yes-or-no question"}[view],
@@ -79,10 +77,8 @@ class Settings(Controls):
 
     @classmethod
     def resolve(cls, values: dict[str, Any], base: Settings | None) -> dict[str, Any]:
-        """Take all there are where a chosen data set has fewer people; read a data set given as an object."""
+        """Take all there are where a chosen data set has fewer people."""
         values = dict(values)
-        if isinstance(values.get("dataset"), datasets.Dataset):
-            values["dataset"] = values["dataset"].name
         before, name = base or cls(), values.get("dataset")
         if isinstance(name, str) and name in _large_enough() and "people" not in values:
             values["people"] = min(before.people, datasets.card(name).n_train)
@@ -201,7 +197,7 @@ class Result:
                 f"Gaussian noise. To match the office, the coins would need {self._needed():,.0f} people."
             )
         found = {place: 100 * float(self.estimate(place).mean[k]) for place in self.scores}
-        name = datasets.card(s.dataset).title.partition(":")[0]
+        name = datasets.card(s.dataset).short
         return (
             f"{start}a model on {name} is right about {found['central']:.1f} % of unseen people if the noise goes into "
             f"the model, {found['local']:.1f} % if it goes into each person's answer, and {found['input']:.1f} % if it "
