@@ -67,8 +67,8 @@ GROUPS: Mapping[str, Mapping[str, Groups]] = {
 def edges(column: Column, level: int) -> npt.NDArray[np.float64]:
     """Where a column of numbers is cut at a level, in its own units; from its public bounds alone.
 
-    Round widths (1, 2, 2.5, 5, 10, …) that make at most 16, 8, 4 or 2 steps; a spread-out number (log1p) is cut at powers
-    of ten, and from level 3 on only into nothing and something. A column with too narrow bounds is left as it is.
+    Round widths (1, 2, 2.5, 5, 10, …) that make at most 16, 8, 4 or 2 steps. A spread-out number (log1p) is cut at
+    powers of ten, from level 2 on at every other one, and from level 3 on only into nothing and something.
     """
     check_level(level)
     assert column.low is not None and column.high is not None  # noqa: PT018

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Self
 
 from privlab.tables import pd
@@ -39,8 +38,6 @@ class Stage:
             raise ValueError(
                 f"The parts of '{self.name}' must add up to its {self.kept} rows. Got {sum(self.parts.values())}."
             )
-        object.__setattr__(self, "gone", MappingProxyType(dict(self.gone)))
-        object.__setattr__(self, "parts", MappingProxyType(dict(self.parts)))
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def test_nobody_left_is_said_without_a_warning():
 
 @pytest.mark.parametrize("bad", [0, -1, 2.0, True, "2"])
 def test_k_is_a_whole_number_from_1(bad):
-    with pytest.raises(ValueError, match="'k' must be a whole number of at least 1. Got "):
+    with pytest.raises(ValueError, match=r"'k' must be a whole number of at least 1. Got "):
         grouped([0, 1], [0, 1], 2).at_least(bad)
 
 

@@ -105,7 +105,7 @@ def test_old_rows_go_by_the_sets_own_clock():
         np.testing.assert_array_equal(minimise.young(rand, rand.X_train, keep), years > 5 - keep)
     with pytest.raises(ValueError, match=r"'years' must be a whole number in \[1, 5\]. Got 6."):
         minimise.young(rand, rand.X_train, 6)
-    with pytest.raises(ValueError, match="'dataset' must tell how old its rows are: rand. Got 'adult'"):
+    with pytest.raises(ValueError, match=r"'dataset' must tell how old its rows are: rand. Got 'adult'"):
         minimise.young(datasets.load("adult"), datasets.load("adult").X_train, 2)
 
 
