@@ -17,6 +17,7 @@ from privlab.columns import Array, Category, Column
 
 LEVELS = 5  # of coarseness, 0 to 4
 BINS = (0, 16, 8, 4, 2)  # of a number, at most, by level
+Z = 1.96  # of a 95 % interval
 GROUPED, GONE = 2, 3  # levels from which categories are grouped, and from which those without groups are left out
 
 Groups = tuple[tuple[Category, ...], ...]
@@ -261,16 +262,23 @@ class Grouped:
         """
         return np.asarray((self.table > 0).sum(axis=1) <= 1 + ruled_out)
 
-    def share(self, per_group: Array) -> tuple[float, float]:
-        """The mean over people of a number per group, and half its 95 % interval; NaN where nobody is left.
+    def share(self, per_group: Array) -> tuple[float, float, float]:
+        """The mean over people of a share per group, and its 95 % interval; NaN where nobody is left.
 
-        Groups, not people, are what varies: the standard error is that of a ratio of sums over groups.
+        Groups, not people, are what varies: the standard error is that of a ratio of sums over groups. It gives the
+        number of independent people that Wilson's interval is then reckoned for; where all groups agree, that number is
+        Kish's number of groups, so that a single group is never certain.
         """
         if not self.rows:
-            return math.nan, math.nan
-        sizes = self.sizes
-        mean = float(np.sum(per_group * sizes) / self.rows)
-        return mean, 1.96 * float(np.sqrt(np.sum((sizes * (per_group - mean)) ** 2))) / self.rows
+            return math.nan, math.nan, math.nan
+        sizes, n = self.sizes, float(self.rows)
+        mean = min(max(float(np.sum(per_group * sizes)) / n, 0.0), 1.0)
+        variance = float(np.sum((sizes * (per_group - mean)) ** 2)) / n**2
+        alone = n**2 / float(np.sum(sizes.astype(float) ** 2))
+        count = mean * (1 - mean) / variance if variance > 1e-15 else alone
+        centre, spread = mean + Z**2 / 2 / count, Z * math.sqrt(mean * (1 - mean) / count + (Z / 2 / count) ** 2)
+        low, high = ((centre + side * spread) / (1 + Z**2 / count) for side in (-1, 1))
+        return mean, max(low, 0.0), min(high, 1.0)
 
     @property
     def found(self) -> Array:

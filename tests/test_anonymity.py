@@ -103,9 +103,18 @@ def test_the_interval_holds_what_other_groups_would_show():
     for _ in range(300):
         sizes = rng.integers(1, 6, 500)
         one = grouped(np.repeat(np.arange(500), sizes), np.zeros(sizes.sum(), int), 1)
-        mean, half = one.share(rng.choice(p, 500))
-        inside += abs(mean - 0.5) <= half
+        _, low, high = one.share(rng.choice(p, 500))
+        inside += low <= 0.5 <= high
     assert 270 <= inside <= 297
+
+
+def test_one_group_is_never_certain_and_many_nearly_are():
+    alone = grouped([0] * 50, [0] * 50, 2)
+    mean, low, high = alone.share(alone.certain())
+    assert mean == high == 1
+    assert low < 0.3
+    many = grouped(np.arange(5000) // 5, np.zeros(5000, int), 2)
+    assert 0.995 < many.share(many.certain())[1] < 1
 
 
 @pytest.mark.parametrize("name", SHIPPED)
