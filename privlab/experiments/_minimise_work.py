@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,15 +85,20 @@ def train(data: Dataset, tasks: tuple[Task, ...], epsilon: float, seed: int, cou
             yield np.stack([known[number] for number in sorted(known)])
         numbers = range(len(known), min(len(known) + TOGETHER, count))
         found = np.empty((len(numbers), 2, len(tasks)))
-        for place, task in enumerate(tasks):
-            rows, X = layout(data, task)
-            plan = models.CATALOGUE["dp-sgd-logistic"].plan(rows, np.array([sigma, 0.0]), np.ones(2), rate, STEPS)
-            for item in dpsgd.sweep(rows, plan, [(seed, number) for number in numbers], partial(_score, data, X)):
-                if item is None:
-                    yield None
-                else:
-                    found[item[0][1] - numbers.start, :, place] = item[1]
-            yield None
+        with ExitStack() as running:  # a training runs on its thread while the next one's rows are laid out
+            sweeps = []
+            for task in tasks:
+                rows, X = layout(data, task)
+                plan = models.CATALOGUE["dp-sgd-logistic"].plan(rows, np.array([sigma, 0.0]), np.ones(2), rate, STEPS)
+                begun = dpsgd.sweep(rows, plan, [(seed, number) for number in numbers], partial(_score, data, X))
+                sweeps.append(chain([next(begun)], running.enter_context(closing(begun))))
+                yield None
+            for place, sweep in enumerate(sweeps):
+                for item in sweep:
+                    if item is None:
+                        yield None
+                    else:
+                        found[item[0][1] - numbers.start, :, place] = item[1]
         known.update(zip(numbers, found, strict=True))
     yield np.stack([known[number] for number in range(count)])
 
