@@ -78,7 +78,7 @@ def edges(column: Column, level: int) -> npt.NDArray[np.float64]:
         return np.zeros(0)
     if column.transform:
         powers = 10.0 ** np.arange(0, math.ceil(math.log10(high - low)), 1 if level == 1 else 2)
-        return low + (powers[:1] if level >= GONE else powers)
+        return np.asarray(low + (powers[:1] if level >= GONE else powers), np.float64)
     size = math.floor(math.log10((high - low) / BINS[level]))
     for width in (factor * 10.0**power for power in (size, size + 1) for factor in (1, 2, 2.5, 5)):
         cuts = width * np.arange(math.floor(low / width) + 1, math.ceil(high / width))

@@ -17,6 +17,7 @@ from privlab.tables import pd
 if TYPE_CHECKING:
     from privlab.datasets import Dataset
 
+DATALESS = ("privlab.accounting", "privlab.composition")  # what these remember holds nothing of anybody's
 P = ParamSpec("P")
 R = TypeVar("R")
 Times = npt.NDArray[np.datetime64]
@@ -100,7 +101,7 @@ class Register:
 
     def frame(self) -> pd.DataFrame:
         """One row a record, in their order: person, purpose, given and at."""
-        names = pd.Categorical.from_codes(self.purpose, list(self.purposes))
+        names = pd.Categorical.from_codes(self.purpose, pd.Index(self.purposes))
         return pd.DataFrame({"person": self.person, "purpose": names, "given": self.given, "at": self.at})
 
 
@@ -111,7 +112,7 @@ def _moment(at: object) -> np.datetime64:
         when = np.datetime64("NaT")
     if np.isnat(when):
         raise ValueError("'at' must be a date or a time, such as '2026-01-31'. Got something else.")
-    return when  # type: ignore[no-any-return]
+    return when
 
 
 def people(dataset: Dataset) -> Array:
@@ -186,8 +187,8 @@ def select(
 def forget(dataset: Dataset) -> None:
     """Drop what the lab remembers of a data set, so that the next training cannot come from old rows.
 
-    Takes its name out of `privlab.load` if it is one's own, and empties every memory of the session: layouts, batches,
-    finished fits. Nothing of one's own data is ever kept on disk; of a shipped set the encoded rows are, in the user's
+    Takes its name out of `privlab.load` if it is one's own, and empties every memory of the session that may hold
+    something of people: layouts, batches, finished fits. Nothing of one's own data is ever kept on disk; of a shipped set the encoded rows are, in the user's
     cache folder, and this deletes that file. What the caller still holds (variables, open panels) is the caller's.
     """
     from privlab import datasets, kept, workers
@@ -195,7 +196,7 @@ def forget(dataset: Dataset) -> None:
     datasets._own.pop(dataset.name, None)
     workers._remembered.clear()
     for name, module in list(sys.modules.items()):
-        if name == "privlab" or name.startswith("privlab."):
+        if name.startswith("privlab.") and name not in DATALESS:
             for thing in vars(module).values():
                 made = getattr(thing, "__wrapped__", None)
                 if hasattr(thing, "cache_clear") and not isinstance(made, type):  # a class's one object is no memory

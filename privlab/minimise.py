@@ -122,13 +122,13 @@ def minimise(dataset: Dataset, columns: Sequence[str], level: int = 0, *, name: 
     told = _told(coarse(dataset, columns, level))
     if not told:
         raise ValueError("'level' must leave something of at least one of the columns. Got one that leaves nothing.")
-    raw, new = dataset.raw, {}
+    raw, new = dataset.raw, dict[str, Any]()
     for one, column in told:
         codes = one.column.encode(raw[column.name])
         if column is one.column and (level == 0 or column.categories):
             new[column.name] = raw[column.name]
         elif column.categories:
-            new[column.name] = pd.Categorical.from_codes(one.encode(codes), list(column.categories))
+            new[column.name] = pd.Categorical.from_codes(one.encode(codes), pd.Index(column.categories))
         else:
             new[column.name] = one.middles()[one.codes(codes)].astype(np.float32)
     rest = [dataset.schema.target.name, *([dataset.card.person] if dataset.card.person else [])]

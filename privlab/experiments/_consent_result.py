@@ -114,7 +114,7 @@ class Result:
     def cost(self, what: str) -> Interval:
         """What asking changed, private against private, on the same test people: (rows,)."""
         values = [self._per_person(one[:, PRIVATE], what).astype(np.float32) for one in (self.some, self.whole)]
-        found = [uncertainty.difference(*(one[:, test] for one in values)) for _, _, test in self._members]
+        found = [uncertainty.difference(values[0][:, test], values[1][:, test]) for _, _, test in self._members]
         return Interval(np.array([one.mean for one in found]), np.array([one.half for one in found]))
 
     @property

@@ -85,12 +85,17 @@ class Picture:
         self.title, self.key = heading(figure)
         self.above, self.below = axes(figure, ABOVE), axes(figure, BELOW)
         self.lines = [{name: _Line(ax, style) for name, style in STYLES.items()} for ax in (self.above, self.below)]
-        held = {"color": COLOURS["held"], "linewidth": 1, "linestyle": ":", "animated": True}
+        held: dict[str, Any] = {"color": COLOURS["held"], "linewidth": 1, "linestyle": ":", "animated": True}
         self.hairs = [ax.axvline(1, **held) for ax in (self.above, self.below)]
-        floor = {"color": COLOURS["floor"], "linewidth": 1.5, "linestyle": (0, (6, 3)), "animated": True}
+        floor: dict[str, Any] = {
+            "color": COLOURS["floor"],
+            "linewidth": 1.5,
+            "linestyle": (0, (6, 3)),
+            "animated": True,
+        }
         self.floors = [ax.axhline(0, **floor) for ax in (self.above, self.below)]
         self.limit = self.above.axhline(0, color=COLOURS["pinned"], linewidth=1.8, linestyle="-.", animated=True)
-        name = {"fontsize": SMALL, "va": "top", "ha": "right", "animated": True}
+        name: dict[str, Any] = {"fontsize": SMALL, "va": "top", "ha": "right", "animated": True}
         self.floor_names = [
             ax.text(0.985, 0, words, color=COLOURS["floor"], transform=ax.get_yaxis_transform(), **name)
             for ax, words in ((self.above, "always the same answer"), (self.below, "the commonest secret"))

@@ -181,13 +181,13 @@ class Result:
         name = datasets.card(s.dataset).short
         start = f"With columns kept = {s.columns} of {len(self.order)}, coarseness = {s.coarseness}"
         if s.view == "groups":
-            of, group = self.left, self.left.groups[k]
-            out = f"{start} and k = {s.k}, {100 * of.gone.mean[k]:.1f} % of the people in {name} are left out"
+            left, group = self.left, self.left.groups[k]
+            out = f"{start} and k = {s.k}, {100 * left.gone.mean[k]:.1f} % of the people in {name} are left out"
             if not group.rows:
                 return f"{out}: nobody remains."
             return (
-                f"{out}. Of the others, {100 * of.certain.mean[k]:.1f} % still have their {of.secret} told for sure, "
-                f"for everybody in their group has the same; l = {group.distinct}, t = {group.t:.2f}."
+                f"{out}. Of the others, {100 * left.certain.mean[k]:.1f} % still have their {left.secret} told for "
+                f"sure, for everybody in their group has the same; l = {group.distinct}, t = {group.t:.2f}."
             )
         found = {line: 100 * band.mean for line, band in self.above.items()}
         start += f", k = {s.k}, ε = {s.epsilon:.3g} and budget = {s.budget:.3g} points"

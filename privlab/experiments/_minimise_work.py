@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain
@@ -85,20 +84,19 @@ def train(data: Dataset, tasks: tuple[Task, ...], epsilon: float, seed: int, cou
             yield np.stack([known[number] for number in sorted(known)])
         numbers = range(len(known), min(len(known) + TOGETHER, count))
         found = np.empty((len(numbers), 2, len(tasks)))
-        with ExitStack() as running:  # a training runs on its thread while the next one's rows are laid out
-            sweeps = []
-            for task in tasks:
-                rows, X = layout(data, task)
-                plan = models.CATALOGUE["dp-sgd-logistic"].plan(rows, np.array([sigma, 0.0]), np.ones(2), rate, STEPS)
-                begun = dpsgd.sweep(rows, plan, [(seed, number) for number in numbers], partial(_score, data, X))
-                sweeps.append(chain([next(begun)], running.enter_context(closing(begun))))
-                yield None
-            for place, sweep in enumerate(sweeps):
-                for item in sweep:
-                    if item is None:
-                        yield None
-                    else:
-                        found[item[0][1] - numbers.start, :, place] = item[1]
+        sweeps = []
+        for task in tasks:  # a training runs on its thread while the next one's rows are laid out
+            rows, X = layout(data, task)
+            plan = models.CATALOGUE["dp-sgd-logistic"].plan(rows, np.array([sigma, 0.0]), np.ones(2), rate, STEPS)
+            sweep = dpsgd.sweep(rows, plan, [(seed, number) for number in numbers], partial(_score, data, X))
+            sweeps.append(chain([next(sweep)], sweep))
+            yield None
+        for place, begun in enumerate(sweeps):
+            for item in begun:
+                if item is None:
+                    yield None
+                else:
+                    found[item[0][1] - numbers.start, :, place] = item[1]
         known.update(zip(numbers, found, strict=True))
     yield np.stack([known[number] for number in range(count)])
 
@@ -219,4 +217,5 @@ def left(data: Dataset, columns: tuple[str, ...], level: int, k: int, secret: st
         groups.append(group)
     bands = [Band(*part) for part in np.array(lines).transpose(1, 2, 0)]
     common = float(np.bincount(told).max() / inside)
-    return Left(ks, *bands, common, tuple(groups), name)
+    gone, certain, nearly, guessed = bands
+    return Left(ks, gone, certain, nearly, guessed, common, tuple(groups), name)

@@ -106,15 +106,19 @@ def run(settings: Settings) -> Iterator[Result | None]:
     s, data = settings, datasets.load(settings.dataset)
     if s.epsilon not in accounting.EPSILON_POSITIONS:
         yield from for_the_accountant()
-    some: list[Any] = []
-    whole: list[np.ndarray[Any, Any]] = []
+    asked: list[work.Asked] = []
+    learned: list[tuple[np.ndarray[Any, Any], ...]] = []
     for number in range(s.seeds):
-        for asking, into in ((s.asking, some), (None, whole)):
+        pair = []
+        for asking in (s.asking, None):
             for item in work.learn(data, asking, s.epsilon, s.seed, number):
                 if item is None:
                     yield None
-                else:
-                    into.append(item if asking else item[1])
+                    continue
+                pair.append(item[1])
+                if item[0] is not None:
+                    asked.append(item[0])
+        learned.append(tuple(pair))
         if number and (number % 2 or number == s.seeds - 1):
-            asked, learned = zip(*some, strict=True)
-            yield Result(s, asked, np.stack(learned), np.stack(whole), (number + 1) / s.seeds)
+            some, whole = (np.stack(models) for models in zip(*learned, strict=True))
+            yield Result(s, tuple(asked), some, whole, (number + 1) / s.seeds)

@@ -107,8 +107,8 @@ def run(settings: Settings) -> Iterator[Result | None]:
     if s.view == "groups":
         yield Result(s, order, linked, left, np.zeros((0, 2, 0)), 1.0)
         return
-    mechanism = {"sampling_rate": dpsgd.usual_rate(data.n_train), "steps": work.STEPS, "delta": work.DELTA}
-    if not (accounting.is_shipped(**mechanism) and s.epsilon in accounting.EPSILON_POSITIONS):
+    shipped = accounting.is_shipped(sampling_rate=dpsgd.usual_rate(data.n_train), steps=work.STEPS, delta=work.DELTA)
+    if not (shipped and s.epsilon in accounting.EPSILON_POSITIONS):
         yield from for_the_accountant()
     if s.view == "age":
         clock, newest = minimise.AGES[s.dataset]
