@@ -188,8 +188,9 @@ def forget(dataset: Dataset) -> None:
     """Drop what the lab remembers of a data set, so that the next training cannot come from old rows.
 
     Takes its name out of `privlab.load` if it is one's own, and empties every memory of the session that may hold
-    something of people: layouts, batches, finished fits. Nothing of one's own data is ever kept on disk; of a shipped set the encoded rows are, in the user's
-    cache folder, and this deletes that file. What the caller still holds (variables, open panels) is the caller's.
+    something of people: layouts, batches, finished fits. Nothing of one's own data is ever kept on disk; of a shipped
+    set the encoded rows are, in the user's cache folder, and this deletes that file. What the caller still holds
+    (variables, open panels) is the caller's.
     """
     from privlab import datasets, kept, workers
 
