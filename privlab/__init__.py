@@ -12,7 +12,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from privlab import accounting, composition, datasets, experiments, questions
+from privlab import accounting, anonymity, composition, consent, datasets, experiments, minimise, questions
 from privlab.datasets import Dataset, from_frame, load
 from privlab.experiments import run
 from privlab.questions import answer
@@ -33,13 +33,16 @@ __all__ = [
     "PrivacyLeakWarning",
     "Schema",
     "accounting",
+    "anonymity",
     "answer",
     "composition",
+    "consent",
     "datasets",
     "experiments",
     "explore",
     "from_frame",
     "load",
+    "minimise",
     "questions",
     "run",
     "share",

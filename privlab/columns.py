@@ -138,9 +138,13 @@ class Column:
             numbers = numbers.copy()
             numbers[missing] = self.fill
         self._refuse(np.isinf(numbers), "infinity")
+        return self.scale(numbers)
+
+    def scale(self, numbers: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """Clamp numbers to the bounds and map them to [-1, 1]: the encoding of what is finite and there."""
         assert self.low is not None
         assert self.high is not None
-        numbers = np.clip(numbers, self.low, self.high) - self.low
+        numbers = np.clip(np.asarray(numbers, np.float64), self.low, self.high) - self.low
         span = self.high - self.low
         if self.transform == "log1p":
             numbers, span = np.log1p(numbers), math.log1p(span)

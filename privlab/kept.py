@@ -75,6 +75,12 @@ def write(card: Card, coded: Coded) -> None:
             os.replace(new, place)
 
 
+def remove(card: Card) -> None:
+    """Keep nothing of a data set any more."""
+    with suppress(FileNotFoundError):
+        _place(card).unlink()
+
+
 def _place(card: Card) -> Path:
     assert card.file is not None
     made_from = hashlib.sha256(repr(card).encode())
