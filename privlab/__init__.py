@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from privlab import accounting, composition, datasets, experiments, questions
 from privlab.datasets import Dataset, from_frame, load
 from privlab.experiments import run
+from privlab.ledger import Ledger
 from privlab.questions import answer
 from privlab.schema import PrivacyLeakWarning, Schema
 
@@ -28,6 +29,7 @@ __all__ = [
     "DPLogisticRegression",
     "DPMLPClassifier",
     "Dataset",
+    "Ledger",
     "PrivacyLeakWarning",
     "Schema",
     "accounting",
