@@ -124,7 +124,7 @@ def inspect(key: bytes, rows: Sequence[Row], ever: int, head: Head | None) -> Ve
     last = max(there, default=-1)
     _say(problems, "deleted", (n for n in range(last + 1) if n not in there), "is gone: it was deleted")
     order = [n for n, *_ in sound]
-    moved = [n for before, n in zip([-1, *order], order, strict=False) if n <= before]
+    moved = [n for n, due in zip(order, sorted(order), strict=True) if n != due]
     _say(problems, "reordered", moved, "stands where another belongs: entries were reordered")
     misfits = [n for n, before, *_ in sound if before != seals.get(n - 1, before)]
     misfits += _wrong_sums(sound) if not misfits else []

@@ -6,12 +6,13 @@ A privacy filter for an (ε, δ) budget fixed beforehand, valid for adaptively c
   fixed beforehand, everything together is (α, B_α)-RDP, however the releases were chosen (Feldman & Zrnic 2021,
   "Individual Privacy Accounting via a Rényi Filter"; Lécuyer 2021, "Practical Privacy Filters and Odometers").
 - A release passes if *some* order's sum stays below its limit. Which order that is may depend on what was released, so
-  the orders share δ: each of the k orders is converted at δ/k, and the chances add up to δ. (Taking the best order at
-  the whole δ, as is often done, has no such proof.) The conversion is Proposition 12 of Canonne, Kamath & Steinke 2020.
+  the orders share δ: each is converted at its share, and the chances add up to δ. (Taking the best order at the whole
+  δ, as is often done, has no such proof.) A small share costs low orders most, so shares go by 1/(α − 1). The
+  conversion is Proposition 12 of Canonne, Kamath & Steinke 2020.
 - The order ∞ is pure differential privacy: its sum is the plain sum of ε, it needs no δ and hence no share.
 - A pure ε counts as randomised response does, the worst case at every order. An (ε, δ) release is such a pure one but
-  for a chance of δ (Kairouz, Oh & Viswanath 2015); these chances are added up apart, up to half of the budget's δ,
-  which is set aside for them (as in Whitehouse et al. 2023). The other half is what the orders share.
+  for a chance of δ (Kairouz, Oh & Viswanath 2015); these chances are added up apart, up to a quarter of the
+  budget's δ, which is set aside for them (as in Whitehouse et al. 2023). The rest is what the orders share.
 
 Sums are kept in whole numbers, each charge rounded up: they do not depend on the order of adding, and never fall short.
 """
@@ -35,6 +36,7 @@ ORDERS: tuple[float, ...] = (1.5, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 90, 128
 
 UNIT = 2.0**-40  # of a Rényi loss: 10⁻¹², so a million charges are rounded up by 10⁻⁶ at most
 DELTA_UNIT = 2.0**-60
+SET_ASIDE = 0.25  # of a budget's δ, for releases with a δ of their own
 TOO_MUCH = 2**61  # stands for an infinite loss, here and above; two of them still fit 64 bits
 WIDER = 1 + 1e-9  # covers the floating-point arithmetic of a bound
 WHAT = 120  # letters
@@ -130,26 +132,31 @@ class Filter:
     def orders(self) -> tuple[float, ...]:
         """The finite orders in use: those whose conversion alone does not exceed ε already."""
         orders = ORDERS if self.delta > 0 else ()
-        while True:  # fewer orders share δ, which may spare another: begin with all, so that nothing is chosen twice
-            kept = tuple(order for order in orders if self._surcharge(order, len(orders)) < self.epsilon)
+        while True:  # whoever leaves makes room, but nobody comes back, so that it ends
+            added = self._added(orders)
+            kept = tuple(order for order, more in zip(orders, added, strict=True) if more < self.epsilon)
             if kept == orders:
                 return kept
             orders = kept
 
-    def _surcharge(self, order: float, sharing: int) -> float:
-        """What the conversion from a Rényi loss of that order to ε adds."""
-        share = self.delta / 2 / sharing
-        return math.log1p(-1 / order) - math.log(share * order) / (order - 1)
+    def _added(self, orders: tuple[float, ...]) -> tuple[float, ...]:
+        """What the conversion from a Rényi loss of each order to ε adds, when these orders share δ."""
+        weight = (1 - SET_ASIDE) * self.delta / sum(1 / (order - 1) for order in orders) if orders else 0.0
+        return tuple(math.log1p(-1 / order) - math.log(order * weight / (order - 1)) / (order - 1) for order in orders)
 
     @cached_property
     def surcharges(self) -> tuple[float, ...]:
         """What converting each order's sum to ε adds; nothing for the plain sum, which comes last."""
-        return (*(self._surcharge(order, len(self.orders)) for order in self.orders), 0.0)
+        return (*self._added(self.orders), 0.0)
 
     @cached_property
     def limits(self) -> tuple[int, ...]:
         """How far each order's sum, and last the plain one, may go."""
         return tuple(math.floor((self.epsilon - surcharge) / UNIT) for surcharge in self.surcharges)
+
+    @property
+    def _set_aside(self) -> float:
+        return SET_ASIDE * self.delta / DELTA_UNIT
 
     @property
     def nothing(self) -> Spent:
@@ -163,8 +170,8 @@ class Filter:
             losses, pure = pure_losses(charge.epsilon, self.orders), charge.epsilon
         else:
             sigma, rate, steps = charge.noise_multiplier, charge.sampling_rate, charge.steps
-            losses, pure = gaussian_losses(sigma, rate, self.orders), math.inf
-            losses = tuple(steps * loss for loss in losses)
+            known = dict(zip(ORDERS, gaussian_losses(sigma, rate), strict=True)) if self.orders else {}
+            losses, pure = tuple(steps * known[order] for order in self.orders), math.inf
         return (*map(_rounded_up, (*losses, pure)), math.ceil(charge.delta / DELTA_UNIT))
 
     def add(self, spent: Spent, cost: Spent) -> Spent:
@@ -173,14 +180,13 @@ class Filter:
 
     def allows(self, spent: Spent) -> bool:
         """Whether this much is within the budget."""
-        set_aside = self.delta / 2 / DELTA_UNIT
-        return spent[-1] <= set_aside and any(a <= b for a, b in zip(spent[:-1], self.limits, strict=True))
+        return spent[-1] <= self._set_aside and any(a <= b for a, b in zip(spent[:-1], self.limits, strict=True))
 
     def reading(self, spent: Spent) -> float:
         """The smallest budget ε, at the same orders and δ, that this much would have passed; infinite past all."""
         if not any(spent):
             return 0.0
-        if spent[-1] > self.delta / 2 / DELTA_UNIT:
+        if spent[-1] > self._set_aside:
             return math.inf
         sums = zip(spent[:-1], self.surcharges, strict=True)
         return max(0.0, min(math.inf if used >= TOO_MUCH else used * UNIT + more for used, more in sums))
@@ -211,16 +217,17 @@ def pure_losses(epsilon: float, orders: tuple[float, ...]) -> tuple[float, ...]:
 
 
 @lru_cache(maxsize=4096)
-def gaussian_losses(noise_multiplier: float, sampling_rate: float, orders: tuple[float, ...]) -> tuple[float, ...]:
-    """Rényi losses of one step: α/2σ² if everybody is in it, else dp-accounting's (Mironov, Talwar & Zhang 2019)."""
+def gaussian_losses(noise_multiplier: float, sampling_rate: float) -> tuple[float, ...]:
+    """Rényi losses of one step at each of `ORDERS`.
+
+    α/2σ² if everybody is in the step, else dp-accounting's (Mironov, Talwar & Zhang 2019).
+    """
     if sampling_rate == 1:
-        return tuple(order / (2 * noise_multiplier**2) for order in orders)
-    if not orders:
-        return ()
+        return tuple(order / (2 * noise_multiplier**2) for order in ORDERS)
     import dp_accounting
     from dp_accounting.rdp import RdpAccountant
 
     event = dp_accounting.PoissonSampledDpEvent(sampling_rate, dp_accounting.GaussianDpEvent(noise_multiplier))
     with accounting.quiet_absl():
-        found = RdpAccountant(orders).compose(event).rdp
+        found = RdpAccountant(ORDERS).compose(event).rdp
     return tuple(map(float, found))

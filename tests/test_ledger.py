@@ -161,7 +161,7 @@ SWAP = [
         (["DELETE FROM entries WHERE number = 0"], {"deleted": (0,)}),
         (["DELETE FROM entries WHERE number = 3", "UPDATE entries SET number = number - 1 WHERE number > 3"],
          {"deleted": (3,)}),
-        (SWAP, {"reordered": (3, 2)}),
+        (SWAP, {"reordered": (4, 2)}),
         (["DELETE FROM entries WHERE number > 4"], {"truncated": (5, 6)}),
         (["DELETE FROM entries WHERE number > 4", "UPDATE sqlite_sequence SET seq = 4"], {"rolled back": (5, 6)}),
         (["DELETE FROM entries"], {"truncated": (0, 1, 2, 3, 4, 5, 6)}),
