@@ -45,13 +45,15 @@ __all__ = [
 ]
 
 
-def explore(experiment: str, **values: Any) -> Panel:
+def explore(experiment: str, *, ledger: Ledger | None = None, **values: Any) -> Panel:
     """Open an experiment's panel.
 
     Parameters
     ----------
     experiment : str
         One of `privlab.experiments.names()`, or a settings code such as ``"tradeoff?epsilon=0.5"``.
+    ledger : Ledger, optional
+        For private data: every look is charged to it, and only what was released is shown. See `privlab.private`.
     **values
         Settings to start from; those left out keep their defaults.
 
@@ -64,10 +66,12 @@ def explore(experiment: str, **values: Any) -> Panel:
     ------
     ValueError, TypeError
         For an unknown experiment or setting, or a value out of its range.
+    BudgetExceededError
+        If the ledger's budget does not allow the first look.
     """
     from privlab.panel import Panel
 
-    return Panel(experiment, **values)
+    return Panel(experiment, ledger, **values)
 
 
 def __getattr__(name: str) -> Any:

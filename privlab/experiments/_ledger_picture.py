@@ -116,7 +116,7 @@ class _Book:
                 number, price = entries[place] if there else (0, "")
                 wrong = found and (not there or number in bad)
                 colour = COLOURS["attacker"] if wrong else COLOURS["private"]
-                box.set_text(f"{number}\nε {price}" if there else " \n gone \n ")
+                box.set_text(f"{number}\nε {price}" if there else "–\ngone")
                 box.set_color(colour if wrong else COLOURS["held"])
                 box.set_bbox({"boxstyle": "round,pad=0.4", "fc": "white", "ec": colour, "lw": 3 if wrong else 1.5,
                               "ls": "--" if wrong else "-"})  # fmt: skip
@@ -138,7 +138,7 @@ class Picture:
 
     def __init__(self, figure: Figure) -> None:
         self.title, self.key = heading(figure)
-        self.scenes = {"budget": _Budget(figure), "book": _Book(figure)}
+        self.scenes: dict[str, _Budget | _Book] = {"budget": _Budget(figure), "book": _Book(figure)}
         self.shown: tuple[str, int] | None = None
         self.moving: list[Artist] = [artist for scene in self.scenes.values() for artist in scene.moving]
 

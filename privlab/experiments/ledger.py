@@ -179,9 +179,9 @@ def run(settings: Settings) -> Iterator[Result | None]:
             total = look if total is None else total.compose(look)
         tight = 0.0 if total is None else float(total.get_epsilon_for_delta(DELTA))
         rows.append((epsilon, fate, budget.reading(spent), added, tight))
-        epsilons, fates, *books = zip(*rows, strict=True)
-        done = len(rows) / settings.looks
-        yield Result(settings, np.array(epsilons), fates, *map(np.array, books), None, done)
+        epsilons, fates, *_ = zip(*rows, strict=True)
+        read, sums, tights = np.array([row[2:] for row in rows]).T
+        yield Result(settings, np.array(epsilons), fates, read, sums, tights, progress=len(rows) / settings.looks)
 
 
 def _walk(settings: Settings) -> list[float]:
