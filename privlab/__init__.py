@@ -16,6 +16,7 @@ from privlab import accounting, composition, datasets, experiments, questions
 from privlab.datasets import Dataset, from_frame, load
 from privlab.experiments import run
 from privlab.ledger import Ledger
+from privlab.policy import Gate, check
 from privlab.questions import answer
 from privlab.schema import PrivacyLeakWarning, Schema
 
@@ -29,11 +30,13 @@ __all__ = [
     "DPLogisticRegression",
     "DPMLPClassifier",
     "Dataset",
+    "Gate",
     "Ledger",
     "PrivacyLeakWarning",
     "Schema",
     "accounting",
     "answer",
+    "check",
     "composition",
     "datasets",
     "experiments",
@@ -45,7 +48,7 @@ __all__ = [
 ]
 
 
-def explore(experiment: str, *, ledger: Ledger | None = None, **values: Any) -> Panel:
+def explore(experiment: str, *, ledger: Ledger | None = None, gate: Gate | None = None, **values: Any) -> Panel:
     """Open an experiment's panel.
 
     Parameters
@@ -54,6 +57,8 @@ def explore(experiment: str, *, ledger: Ledger | None = None, **values: Any) -> 
         One of `privlab.experiments.names()`, or a settings code such as ``"tradeoff?epsilon=0.5"``.
     ledger : Ledger, optional
         For private data: every look is charged to it, and only what was released is shown. See `privlab.private`.
+    gate : Gate, optional
+        With a ledger: a policy that is checked before each training and each release. See `privlab.policy`.
     **values
         Settings to start from; those left out keep their defaults.
 
@@ -66,12 +71,12 @@ def explore(experiment: str, *, ledger: Ledger | None = None, **values: Any) -> 
     ------
     ValueError, TypeError
         For an unknown experiment or setting, or a value out of its range.
-    BudgetExceededError
-        If the ledger's budget does not allow the first look.
+    BudgetExceededError, PolicyError
+        If the ledger's budget, or the gate's policy, does not allow the first look.
     """
     from privlab.panel import Panel
 
-    return Panel(experiment, ledger, **values)
+    return Panel(experiment, ledger, gate, **values)
 
 
 def __getattr__(name: str) -> Any:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from privlab import datasets
 from privlab.ledger import Charge, Ledger
+from privlab.policy import Gate, Moment
 from privlab.settings import Controls
 
 STAND_IN = "adult"  # the public data set to explore on instead
@@ -78,6 +79,15 @@ class Bill:
 _looks: dict[tuple[str, str], dict[tuple[Any, ...], Any]] = {}  # by ledger and experiment; None: paid, not yet shown
 
 
+def opened(module: Any, ledger: Ledger | None, gate: Gate | None, rest: float = 0.0) -> Any:
+    """An experiment in private mode if there is a ledger, else as it is, in teaching mode."""
+    if ledger is not None:
+        return Private(module, ledger, gate, rest)
+    if gate is not None:
+        raise ValueError("'gate' must come with 'ledger', for teaching mode releases nothing. Got it alone.")
+    return module
+
+
 class Private:
     """An experiment in private mode; has what the experiment's own module has, but for what looks at raw data.
 
@@ -87,6 +97,8 @@ class Private:
         The experiment's.
     ledger : Ledger
         Of the people whose data is looked at.
+    gate : Gate, optional
+        A policy to pass before each training and before each release.
     rest : float
         Seconds to wait before a new look is paid for: whoever moves on in the meantime pays nothing.
 
@@ -98,7 +110,7 @@ class Private:
         If `ledger` is no ledger.
     """
 
-    def __init__(self, module: Any, ledger: Ledger, rest: float = 0.0) -> None:
+    def __init__(self, module: Any, ledger: Ledger, gate: Gate | None = None, rest: float = 0.0) -> None:
         if not isinstance(ledger, Ledger):
             raise TypeError(f"'ledger' must be a privlab.Ledger. Got {type(ledger).__name__}.")
         name = module.__name__.rpartition(".")[2]
@@ -108,7 +120,7 @@ class Private:
                 f"charge covers. Explore it in teaching mode on a public data set, such as dataset='{STAND_IN}'."
             )
         self.__name__, self.Settings = module.__name__, module.Settings
-        self.ledger, self._rest, self._mode = ledger, rest, module.private
+        self.ledger, self._gate, self._rest, self._mode = ledger, gate, rest, module.private
         self.Picture = self._mode.Picture
         self._paid = _looks.setdefault((ledger.name, name), {})
 
@@ -121,6 +133,8 @@ class Private:
             For settings or data that private mode does not allow.
         BudgetExceededError
             If the budget does not allow the look; nothing is charged then.
+        PolicyError
+            If a rule of the gate's policy blocks: before anything is charged, or, trained but not shown, after it.
         """
         card = datasets.card(getattr(settings, "dataset", STAND_IN))
         if card.leaks:
@@ -140,14 +154,20 @@ class Private:
                 time.sleep(0.01)
                 yield None
             yield from self._mode.prepare(settings)
-            charged = sum(entry.epsilon for entry in self.ledger.charge_all(*self._mode.releases(settings)))
+            charges = self._mode.releases(settings)
+            self._require("training", card.name, charges)
+            charged = sum(entry.epsilon for entry in self.ledger.charge_all(*charges))
             self._paid[key] = None  # if somebody moves on now, coming back costs nothing
         if self._paid[key] is None:
             for made in self._mode.look(settings):
                 if made is None:
                     yield None
-                else:
-                    self._paid[key] = made
+            self._require("release", card.name)
+            self._paid[key] = made
         shown = {one: look for one, look in self._paid.items() if look is not None}
         bill = Bill(charged, self.ledger.spent(), self.ledger.epsilon, self.ledger.delta)
         yield self._mode.result(settings, list(shown.values()), list(shown).index(key), bill)
+
+    def _require(self, before: Moment, dataset: str, charges: Sequence[Charge] = ()) -> None:
+        if self._gate is not None:
+            self._gate.require(before, dataset=dataset, ledger=self.ledger, charges=charges)

@@ -13,8 +13,9 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, Protocol, runtime_checkable
 
+from privlab import private
 from privlab.ledger import Ledger
-from privlab.private import Private
+from privlab.policy import Gate
 from privlab.settings import Controls
 from privlab.tables import pd
 
@@ -71,7 +72,7 @@ def get(name: str) -> Any:
     return import_module(f"{__name__}.{name}")
 
 
-def run(experiment: str, *, ledger: Ledger | None = None, **values: Any) -> Any:
+def run(experiment: str, *, ledger: Ledger | None = None, gate: Gate | None = None, **values: Any) -> Any:
     """Run an experiment to its end and return its final Result, with no widgets.
 
     Parameters
@@ -80,6 +81,8 @@ def run(experiment: str, *, ledger: Ledger | None = None, **values: Any) -> Any:
         One of `names()`, or a settings code such as ``"tradeoff?epsilon=0.5"``.
     ledger : Ledger, optional
         For private data: every look is charged to it, and only what was released is shown. See `privlab.private`.
+    gate : Gate, optional
+        With a ledger: a policy that is checked before each training and each release. See `privlab.policy`.
     **values
         Its settings; those left out keep their defaults.
 
@@ -87,12 +90,12 @@ def run(experiment: str, *, ledger: Ledger | None = None, **values: Any) -> Any:
     ------
     ValueError, TypeError
         For an unknown experiment or setting, or a value out of its range, before any work starts.
-    BudgetExceededError
-        If the ledger's budget does not allow the look.
+    BudgetExceededError, PolicyError
+        If the ledger's budget, or the gate's policy, does not allow the look.
     """
     module, settings = read(experiment, values)
     last = None
-    for result in (module if ledger is None else Private(module, ledger)).run(settings):
+    for result in private.opened(module, ledger, gate).run(settings):
         last = last if result is None else result
     return last
 

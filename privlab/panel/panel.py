@@ -17,6 +17,7 @@ from privlab.panel import cells, controls
 from privlab.panel.controls import text
 from privlab.panel.figure import Canvas
 from privlab.panel.runner import Runner
+from privlab.policy import Gate, PolicyError
 
 STYLE = """<style>
 .privlab-panel { max-width: 1240px; font-family: system-ui, "DejaVu Sans", sans-serif; }
@@ -42,11 +43,9 @@ class Panel(w.VBox):
     Made by `privlab.explore`. Re-running a cell closes the panels that it made before.
     """
 
-    def __init__(self, experiment: str, ledger: Ledger | None = None, **values: Any) -> None:
+    def __init__(self, experiment: str, ledger: Ledger | None = None, gate: Gate | None = None, **values: Any) -> None:
         self._module, self._settings = experiments.read(experiment, values)
-        self._ledger = ledger
-        if ledger is not None:
-            self._module = private.Private(self._module, ledger, rest=private.REST)
+        self._ledger, self._module = ledger, private.opened(self._module, ledger, gate, private.REST)
         self._opened = self._settings
         self._name = self._module.__name__.rpartition(".")[2]
         self._result: Any = None
@@ -238,7 +237,7 @@ class Panel(w.VBox):
 
     def _fail(self, error: Exception) -> None:
         self._error = error
-        if isinstance(error, BudgetExceededError):  # no fault, but what a budget is for
+        if isinstance(error, BudgetExceededError | PolicyError):  # no fault, but what budgets and policies are for
             self._say(text(error))
             return
         logging.getLogger("privlab").error("the experiment failed", exc_info=error)
