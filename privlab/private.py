@@ -22,8 +22,8 @@ from privlab.settings import Controls
 STAND_IN = "adult"  # the public data set to explore on instead
 REST = 0.6  # seconds that a hand must rest on a slider before its look is paid for
 TEACHING = (
-    "Teaching mode: the truth is shown, and nothing is charged. That is for public data; looking at private data "
-    "costs privacy (private mode: ledger=…)."
+    "Teaching mode: the truth is shown, and nothing is charged. That is for public data: every look at private data "
+    "would cost privacy."
 )
 
 

@@ -205,6 +205,17 @@ def test_an_end_that_was_replaced_is_named(ledger: Ledger, folder: Path) -> None
     assert kinds(ledger) == {"replaced": (7,)}
 
 
+def test_a_sum_that_is_wrong_is_named_even_with_a_sound_seal(ledger: Ledger, folder: Path) -> None:
+    """As whoever has the key could write it."""
+    with ledger._locked() as file:
+        last, head = ledger._end(file)
+        cost = ledger.filter.cost(Charge(what="a", epsilon=0.1))
+        content = {"time": "2026-01-01T00:00:00.000+00:00", "what": "a", "charge": {"epsilon": 0.1, "delta": 0.0}}
+        row = chain.write(ledger._key, 7, last.seal, content, cost, cost)
+        ledger._append(file, head.intending(7, row.seal), [row])
+    assert kinds(ledger) == {"replaced": (7,)}
+
+
 def test_an_older_head_and_a_lost_one_are_named(ledger: Ledger, folder: Path) -> None:
     place = folder / "elsewhere" / "a.head"
     head = place.read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import tempfile
 from collections.abc import Iterator
@@ -264,6 +265,36 @@ def test_its_script_runs_at_the_expense_of_the_ledger(panel: Panel, ledger: Ledg
     code = one(panel, ipywidgets.HTML, value=panel._details.value).value
     assert f"ledger=privlab.Ledger(&#x27;{ledger.path}&#x27;)" in code
     assert "ledger" not in experiments.script("tradeoff", panel.settings)
+
+
+def test_no_persons_value_is_in_the_ledger_the_result_or_the_widgets(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(datasets, "_own", {})
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"x": rng.normal(size=600), "who": [f"person{i}" for i in range(600)], "y": ["a", "b"] * 300})
+    table.loc[5, ["x", "who"]] = 0.7654321987, "QxSentinelPerson"
+    schema = privlab.Schema.draft(table.drop(columns="who"), target="y").confirm(x=(-9, 9)).confirm("y")
+    own = privlab.from_frame(
+        table, target="y", schema=schema, person="who", n=600, max_rows_per_person=1, name="sentinels"
+    )
+    panel = privlab.explore("tradeoff", ledger=ledger, dataset=own)
+    panel.wait()
+    for button in ("Code", "Promise", "Table", "Export"):
+        press(panel, button)
+    panel.set(epsilon=10)
+    with pytest.raises(BudgetExceededError) as refused:
+        panel.wait()
+    states = "".join(str(widget.get_state()) for widget in within(panel))
+    files = b"".join(path.read_bytes() for path in ledger.path.parent.parent.rglob("*") if path.is_file())
+    everything = (
+        states.encode() + files + repr(panel.result).encode() + str(refused.value).encode() + caplog.text.encode()
+    )
+    panel.close()
+    for secret in (b"7654321987", b"QxSentinelPerson"):
+        for hidden in (secret, secret.hex().encode(), *(base64.b64encode(b"x" * i + secret)[4:-4] for i in range(3))):
+            assert hidden not in everything
+    assert b"sentinels" in everything, "the data set's own name is"
 
 
 def test_a_first_look_that_does_not_fit_opens_no_panel(ledger: Ledger) -> None:

@@ -16,14 +16,13 @@ if TYPE_CHECKING:
     from privlab.experiments.ledger import Result
 
 TOP = 160  # % of the budget that the axis ends at
-REFUSED = 109  # % of the budget: where refused moves are marked
+REFUSED = 121  # % of the budget: where refused moves are marked
 GAP = 6.5  # % of the budget: height of a line of a name
 LINES: dict[str, tuple[str, Any, str]] = {
     "added": ("#5B6B7B", ":", "added up"),
     "ledger": (COLOURS["private"], "-", "ledger"),
     "tight": ("#6A3D9A", (0, (7, 2)), "tight, if all\nwas planned\nbeforehand"),
 }
-HALO = {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none"}
 SHOWN = 8  # boxes of the book
 WIDE = 70  # letters in a line of the inspection
 
@@ -38,7 +37,7 @@ class _Budget:
         ax.set_ylabel("budget used (%)", fontsize=TEXT)
         ax.set_xlabel("moves of the slider", fontsize=TEXT)
         ax.axhline(100, color=COLOURS["held"], linewidth=1.6)
-        ax.text(0.012, 102, "the budget", fontsize=SMALL, transform=ax.get_yaxis_transform(), va="bottom", bbox=HALO)
+        ax.text(0.995, 102, "the budget", fontsize=SMALL, transform=ax.get_yaxis_transform(), ha="right", va="bottom")
         self.lines, self.names = {}, {}
         for key, (colour, dash, name) in LINES.items():
             (self.lines[key],) = ax.plot(

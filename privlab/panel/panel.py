@@ -224,7 +224,7 @@ class Panel(w.VBox):
             f"<progress class='privlab-progress' aria-label='computed so far' value='{result.progress:.3g}'></progress>"
         )
         if self._ledger is not None:
-            self._mode.value = _mode(result.bill)
+            self._mode.value = f"<b>{_mode(result.bill)}</b>"
         if result.progress == 1:
             self._refresh()
 
