@@ -119,18 +119,21 @@ class Filter:
     epsilon : float in (0, 1000]
     delta : float in [0, 1)
         0 admits pure releases only.
+    orders : tuple of float
+        The finite Rényi orders in use. Default: those of `ORDERS` whose conversion alone does not exceed ε already.
     """
 
     epsilon: float
     delta: float
+    orders: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "epsilon", Control("", low=1e-6, high=1000).check("epsilon", self.epsilon))
         object.__setattr__(self, "delta", check_delta(self.delta))
+        if not self.orders:
+            object.__setattr__(self, "orders", self._useful())
 
-    @cached_property
-    def orders(self) -> tuple[float, ...]:
-        """The finite orders in use: those whose conversion alone does not exceed ε already."""
+    def _useful(self) -> tuple[float, ...]:
         orders = ORDERS if self.delta > 0 else ()
         while True:  # whoever leaves makes room, but nobody comes back, so that it ends
             added = self._added(orders)
@@ -170,7 +173,8 @@ class Filter:
             losses, pure = pure_losses(charge.epsilon, self.orders), charge.epsilon
         else:
             sigma, rate, steps = charge.noise_multiplier, charge.sampling_rate, charge.steps
-            known = dict(zip(ORDERS, gaussian_losses(sigma, rate), strict=True)) if self.orders else {}
+            among = ORDERS if set(self.orders) <= set(ORDERS) else self.orders  # so that budgets share what is known
+            known = dict(zip(among, gaussian_losses(sigma, rate, among), strict=True)) if self.orders else {}
             losses, pure = tuple(steps * known[order] for order in self.orders), math.inf
         return (*map(_rounded_up, (*losses, pure)), math.ceil(charge.delta / DELTA_UNIT))
 
@@ -217,17 +221,17 @@ def pure_losses(epsilon: float, orders: tuple[float, ...]) -> tuple[float, ...]:
 
 
 @lru_cache(maxsize=4096)
-def gaussian_losses(noise_multiplier: float, sampling_rate: float) -> tuple[float, ...]:
-    """Rényi losses of one step at each of `ORDERS`.
+def gaussian_losses(noise_multiplier: float, sampling_rate: float, orders: tuple[float, ...]) -> tuple[float, ...]:
+    """Rényi losses of one step at each order.
 
     α/2σ² if everybody is in the step, else dp-accounting's (Mironov, Talwar & Zhang 2019).
     """
     if sampling_rate == 1:
-        return tuple(order / (2 * noise_multiplier**2) for order in ORDERS)
+        return tuple(order / (2 * noise_multiplier**2) for order in orders)
     import dp_accounting
     from dp_accounting.rdp import RdpAccountant
 
     event = dp_accounting.PoissonSampledDpEvent(sampling_rate, dp_accounting.GaussianDpEvent(noise_multiplier))
     with accounting.quiet_absl():
-        found = RdpAccountant(ORDERS).compose(event).rdp
+        found = RdpAccountant(orders).compose(event).rdp
     return tuple(map(float, found))

@@ -78,8 +78,8 @@ class Head:
     ----------
     ledger : str
         The ledger's own random name.
-    epsilon, delta : float
-        Its budget.
+    epsilon, delta, orders : float, float, tuple of float
+        Its budget, and the orders at which it is kept.
     number, seal : int, str
         Of the last entry; -1 before the first.
     intent, intent_seal : int, str
@@ -90,6 +90,7 @@ class Head:
     ledger: str
     epsilon: float
     delta: float
+    orders: tuple[float, ...]
     number: int
     seal: str
     intent: int
@@ -132,7 +133,8 @@ class HeadFile:
             mark, _, text = raw[start : start + SLOT].rstrip(b"\0").partition(b" ")
             if text and hmac.compare_digest(mark, seal(self._key, text).hex().encode()):
                 fields = json.loads(text)
-                found.append((fields.pop("count"), Head(**fields)))
+                count, orders = fields.pop("count"), tuple(fields.pop("orders"))
+                found.append((count, Head(**fields, orders=orders)))
         return found
 
     def write(self, head: Head, *, durable: bool) -> None:

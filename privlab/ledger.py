@@ -125,6 +125,8 @@ class Ledger:
         asked = None if epsilon is None or delta is None else Filter(epsilon, delta)
         if asked is None and not self.path.exists():
             raise ValueError("'epsilon' and 'delta' must be given for a new ledger. Got one or none of them.")
+        if not self.path.parent.is_dir():
+            raise ValueError("'path' must lie in a folder that exists. Got another.")
         secret = heads.read_key(key_path)
         self._head = heads.HeadFile(head_path, secret)
         self.name, self.filter = self._open(secret, asked)
@@ -278,7 +280,7 @@ class Ledger:
                     f"A ledger of {head.number:,} charges was here and is gone: it was deleted. Put it back, or begin "
                     "another at another path."
                 )
-            return head.ledger, Filter(head.epsilon, head.delta)
+            return head.ledger, Filter(head.epsilon, head.delta, head.orders)
         with self._locked() as file:
             first = next(iter(_rows(file, "LIMIT 1")), None)
             if first is None:
@@ -287,7 +289,8 @@ class Ledger:
                 first = self._begin(file, secret, asked)
             try:
                 content = json.loads(first.text)
-                name, budget = content["ledger"], Filter(content["epsilon"], content["delta"])
+                name = content["ledger"]
+                budget = Filter(content["epsilon"], content["delta"], tuple(content["orders"]))
             except (KeyError, TypeError, ValueError):
                 name, budget = "", None
             if budget is None or not chain.holds(heads.seal(secret, name.encode()), first):
@@ -302,7 +305,7 @@ class Ledger:
         name = secrets.token_hex(16)
         content = {"ledger": name, "epsilon": budget.epsilon, "delta": budget.delta, "orders": budget.orders}
         first = chain.write(heads.seal(secret, name.encode()), 0, "", content, budget.nothing)
-        before = heads.Head(name, budget.epsilon, budget.delta, -1, "", -1, "")
+        before = heads.Head(name, budget.epsilon, budget.delta, budget.orders, -1, "", -1, "")
         self._append(file, before.intending(0, first.seal), [first])
         return first
 

@@ -122,6 +122,8 @@ class Private:
         self.__name__, self.Settings = module.__name__, module.Settings
         self.ledger, self._gate, self._rest, self._mode = ledger, gate, rest, module.private
         self.Picture = self._mode.Picture
+        if hasattr(module, "prepare"):  # for idle moments; of an experiment with a private mode it looks at no data
+            self.prepare = module.prepare
         self._paid = _looks.setdefault((ledger.name, name), {})
 
     def run(self, settings: Controls) -> Iterator[Any]:

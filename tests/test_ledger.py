@@ -105,12 +105,24 @@ def test_it_is_the_same_ledger_when_opened_again(ledger: Ledger, folder: Path) -
         opened(folder, epsilon=2)
 
 
+def test_its_orders_are_its_own_whatever_is_usual_later(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = ledger._head.path
+    monkeypatch.setattr("privlab.filters.ORDERS", (5.0, 50.0))
+    again = Ledger(ledger.path, key=place.parent / "key", head=place)
+    assert again.filter == ledger.filter
+    again.charge(noise_multiplier=5, what="goes on")
+    assert ledger.verify()
+    assert ledger.spent() == again.spent()
+
+
 def test_a_new_one_needs_a_budget_and_leaves_nothing_without(folder: Path) -> None:
     for budget in ({}, {"epsilon": 1}, {"delta": 1e-5}):
         with pytest.raises(ValueError, match="'epsilon' and 'delta' must be given"):
             opened(folder, **budget)
     with pytest.raises(ValueError, match="'epsilon' must be a number in"):
         opened(folder, epsilon=-1, delta=1e-5)
+    with pytest.raises(ValueError, match="'path' must lie in a folder that exists"):
+        Ledger(folder / "nowhere" / "a.ledger", epsilon=1, delta=0, key=folder / "elsewhere" / "key")
     assert [path.name for path in folder.rglob("*")] == ["project"]
 
 
