@@ -115,14 +115,13 @@ def test_noise_is_exact_fresh_and_scaled_to_a_whole_person(ledger: Ledger, monke
     monkeypatch.setattr(mechanisms, "discrete_gaussian", spy)
     settings = tradeoff.Settings.make(dataset="rand", epsilon=1, steps=2)
     most = datasets.card("rand").max_rows_per_person
-    for unit, rows in (("person", most), ("row", 1)):
-        chosen = tradeoff.Settings.make(settings, unit=unit)
-        *_, first = _tradeoff_private.look(chosen)
-        *_, second = _tradeoff_private.look(chosen)
-        noise = _tradeoff_private.releases(chosen)[1].noise_multiplier
-        assert asked[-2:] == [(rows, noise), (rows, noise)]
-        assert not np.array_equal(first.weights.first, second.weights.first)
+    *_, first = _tradeoff_private.look(settings)
+    *_, second = _tradeoff_private.look(settings)
+    noise = _tradeoff_private.releases(settings)[1].noise_multiplier
+    assert asked == [(most, noise), (most, noise)]
     assert most == 5
+    assert first.noise == pytest.approx(1.96 * noise * 5 / len(datasets.load("rand").evaluation[1]))
+    assert not np.array_equal(first.weights.first, second.weights.first)
 
 
 def test_scores_are_spread_as_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,6 +146,7 @@ def test_what_declares_no_releases_is_refused_and_a_stand_in_named(ledger: Ledge
         ({"models": ("dp-sgd-logistic", "dp-sgd-mlp")}, "'models' must be one of dp-sgd-logistic, .* in private mode"),
         ({"models": "diffprivlib-logistic", "unit": "row"}, "Got diffprivlib-logistic"),
         ({"dataset": "diabetes"}, "'dataset' must have classes in private mode"),
+        ({"dataset": "rand", "unit": "row"}, "'unit' must be 'person' in private mode"),
     ],
 )
 def test_what_cannot_be_released_is_refused(ledger: Ledger, values: dict[str, Any], message: str) -> None:

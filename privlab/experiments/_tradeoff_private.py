@@ -106,11 +106,11 @@ class Result:
         """What the charges rest on."""
         s = self.settings
         return (
-            f"Protected is one {s.unit}, added to or taken from the training part or the test part. Who is in which "
+            "Protected is one person, added to or taken from the training part or the test part. Who is in which "
             "part is fixed beforehand and public, and so is the number of test rows.",
             f"The model: {s.steps} steps of Poisson rate {s.sampling_rate:g}, pulls clipped to C = {s.clip_norm:g}, "
             f"exact noise of {s.noise_multiplier:.4g} × C from the system's entropy. It is charged at that noise.",
-            f"The score: the number of test rows that the model is right about, which one {s.unit} changes by at most "
+            f"The score: the number of test rows that the model is right about, which one person changes by at most "
             f"{_rows(s)}, with exact Gaussian noise of {_score_noise(s):.4g} times that. It is charged too. As nobody "
             "is in both parts, the dearer of the two would do (parallel composition); the ledger adds them up, which "
             "is on the safe side.",
@@ -134,13 +134,15 @@ class Result:
 
 
 def check(settings: Settings) -> None:
-    """Refuse what cannot be released with exact noise: fitted models, several at once, regressions."""
+    """Refuse what cannot be released with exact noise, and a promise to less than a person."""
     allowed = [name for name, model in models.CATALOGUE.items() if model.fit is None]
     if len(settings.models) > 1 or settings.models[0] not in allowed:
         raise ValueError(
             f"'models' must be one of {', '.join(allowed)} in private mode, for its noise must be exact. "
             f"Got {', '.join(settings.models)}."
         )
+    if settings.unit == "row" and _rows(settings) > 1:
+        raise ValueError("'unit' must be 'person' in private mode, for that is whom a ledger protects. Got 'row'.")
     if datasets.card(settings.dataset).schema.task == "regression":
         raise ValueError(
             f"'dataset' must have classes in private mode, for a score without bounds has no noise that covers it. "
@@ -175,8 +177,8 @@ def _score_noise(settings: Settings) -> float:
 
 
 def _rows(settings: Settings) -> int:
-    """How many test rows one unit of protection can have."""
-    return datasets.card(settings.dataset).max_rows_per_person if settings.unit == "person" else 1
+    """How many test rows one person can have."""
+    return datasets.card(settings.dataset).max_rows_per_person
 
 
 def look(settings: Settings) -> Iterator[Look | None]:
