@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from privlab import accounting, anonymity, composition, consent, datasets, experiments, minimise, questions
 from privlab.datasets import Dataset, from_frame, load
 from privlab.experiments import run
+from privlab.ledger import Ledger
+from privlab.policy import Gate, check
 from privlab.questions import answer
 from privlab.schema import PrivacyLeakWarning, Schema
 from privlab.sharing import share
@@ -30,11 +32,14 @@ __all__ = [
     "DPLogisticRegression",
     "DPMLPClassifier",
     "Dataset",
+    "Gate",
+    "Ledger",
     "PrivacyLeakWarning",
     "Schema",
     "accounting",
     "anonymity",
     "answer",
+    "check",
     "composition",
     "consent",
     "datasets",
@@ -50,13 +55,17 @@ __all__ = [
 ]
 
 
-def explore(experiment: str, **values: Any) -> Panel:
+def explore(experiment: str, *, ledger: Ledger | None = None, gate: Gate | None = None, **values: Any) -> Panel:
     """Open an experiment's panel.
 
     Parameters
     ----------
     experiment : str
         One of `privlab.experiments.names()`, or a settings code such as ``"tradeoff?epsilon=0.5"``.
+    ledger : Ledger, optional
+        For private data: every look is charged to it, and only what was released is shown. See `privlab.private`.
+    gate : Gate, optional
+        With a ledger: a policy that is checked before each training and each release. See `privlab.policy`.
     **values
         Settings to start from; those left out keep their defaults.
 
@@ -69,10 +78,12 @@ def explore(experiment: str, **values: Any) -> Panel:
     ------
     ValueError, TypeError
         For an unknown experiment or setting, or a value out of its range.
+    BudgetExceededError, PolicyError
+        If the ledger's budget, or the gate's policy, does not allow the first look.
     """
     from privlab.panel import Panel
 
-    return Panel(experiment, **values)
+    return Panel(experiment, ledger, gate, **values)
 
 
 def __getattr__(name: str) -> Any:

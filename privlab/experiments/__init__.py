@@ -13,6 +13,9 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, Protocol, runtime_checkable
 
+from privlab import private
+from privlab.ledger import Ledger
+from privlab.policy import Gate
 from privlab.settings import Controls
 from privlab.tables import pd
 
@@ -69,13 +72,17 @@ def get(name: str) -> Any:
     return import_module(f"{__name__}.{name}")
 
 
-def run(experiment: str, **values: Any) -> Any:
+def run(experiment: str, *, ledger: Ledger | None = None, gate: Gate | None = None, **values: Any) -> Any:
     """Run an experiment to its end and return its final Result, with no widgets.
 
     Parameters
     ----------
     experiment : str
         One of `names()`, or a settings code such as ``"tradeoff?epsilon=0.5"``.
+    ledger : Ledger, optional
+        For private data: every look is charged to it, and only what was released is shown. See `privlab.private`.
+    gate : Gate, optional
+        With a ledger: a policy that is checked before each training and each release. See `privlab.policy`.
     **values
         Its settings; those left out keep their defaults.
 
@@ -83,10 +90,12 @@ def run(experiment: str, **values: Any) -> Any:
     ------
     ValueError, TypeError
         For an unknown experiment or setting, or a value out of its range, before any work starts.
+    BudgetExceededError, PolicyError
+        If the ledger's budget, or the gate's policy, does not allow the look.
     """
     module, settings = read(experiment, values)
     last = None
-    for result in module.run(settings):
+    for result in private.opened(module, ledger, gate).run(settings):
         last = last if result is None else result
     return last
 
@@ -99,8 +108,10 @@ def read(experiment: str, values: dict[str, Any]) -> tuple[Any, Any]:
     return module, module.Settings.make(base, **values)
 
 
-def script(experiment: str, settings: Controls) -> str:
-    """A short program that computes a result again, without widgets."""
+def script(experiment: str, settings: Controls, ledger: Ledger | None = None) -> str:
+    """A short program that computes a result again, without widgets; with a ledger, at its expense."""
     given = "".join(f"    {name}={value!r},\n" for name, value in settings.changed().items())
+    if ledger is not None:
+        given = f"    ledger=privlab.Ledger({str(ledger.path)!r}),\n{given}"
     call = f'privlab.run(\n    "{experiment}",\n{given})' if given else f'privlab.run("{experiment}")'
     return f"import privlab\n\nresult = {call}\nprint(result.sentence)\nprint(result.frame())\n"

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 DOTS = 4  # with fewer seeds than this, the trainings themselves are shown in place of a band
 EPSILON_TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
 CLIP_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10)
+EPSILON_LABEL = "←  more private       privacy budget ε       more accurate  →"
+CLIP_LABEL = "←  clips more      clipping norm C      clips less, more noise  →"
 PINNED = "pinned"
 BOX = (0.12, 0.145, 0.85, 0.62)
 STRIP = (0.045, 0.105)  # heights above the axes where the names of deployments stand, in two rows
@@ -181,11 +183,11 @@ class Picture:
         ax.set_ylabel(f"right on unseen {who} (%)" if result.percent else "variation explained (R²)", fontsize=TEXT)
         if s.view == "epsilon":
             self.title.set_text(f"What does privacy cost on {name}?")
-            self._scale((0.045, 42), EPSILON_TICKS, "←  more private       privacy budget ε       more accurate  →")
+            self._scale((0.045, 42), EPSILON_TICKS, EPSILON_LABEL)
             self._deployments()
         else:
             self.title.set_text(f"How far may one {data.unit} pull, on {name}?")
-            self._scale((0.09, 11), CLIP_TICKS, "←  clips more      clipping norm C      clips less, more noise  →")
+            self._scale((0.09, 11), CLIP_TICKS, CLIP_LABEL)
         return True
 
     def _scale(self, limits: tuple[float, float], ticks: tuple[float, ...], label: str) -> None:

@@ -14,12 +14,13 @@ import numpy as np
 from privlab import accounting, cards, datasets, dpsgd, models, workers
 from privlab.dpsgd import Array
 from privlab.experiments import _choices
+from privlab.experiments import _tradeoff_private as private
 from privlab.experiments._tradeoff_picture import Picture
 from privlab.experiments._tradeoff_result import Curve, Result, compare
 from privlab.experiments._waiting import for_the_accountant
 from privlab.settings import Controls, Handle, choice, control
 
-__all__ = ["Picture", "Result", "Settings", "compare", "prepare", "run"]
+__all__ = ["Picture", "Result", "Settings", "compare", "prepare", "private", "run"]
 
 FIRST_SEEDS = 2  # trained before the first picture: one for each of two cores; of a network, whose blocks share them, 1
 REPAINT = 0.06  # seconds between two pictures

@@ -11,11 +11,13 @@ from typing import Any
 
 import ipywidgets as w
 
-from privlab import experiments
+from privlab import experiments, private
+from privlab.ledger import BudgetExceededError, Ledger
 from privlab.panel import cells, controls
 from privlab.panel.controls import text
 from privlab.panel.figure import Canvas
 from privlab.panel.runner import Runner
+from privlab.policy import Gate, PolicyError
 
 STYLE = """<style>
 .privlab-panel { max-width: 1240px; font-family: system-ui, "DejaVu Sans", sans-serif; }
@@ -26,6 +28,7 @@ STYLE = """<style>
 .privlab-progress { width: 160px; height: 10px; accent-color: #0072B2; display: block; margin: 0 0 4px; }
 .privlab-note { font-size: 15px; line-height: 1.4; max-width: 780px; }
 .privlab-problem { color: #A03000; font-weight: 600; font-size: 14px; line-height: 1.35; }
+.privlab-mode { color: #333; font-size: 14px; line-height: 1.35; margin: 4px 8px; }
 .privlab-label { display: flex; justify-content: space-between; font-size: 14px; line-height: 1.3; margin: 4px 8px 0; }
 .privlab-ends { display: flex; justify-content: space-between; font-size: 12px; color: #555; line-height: 1;
   margin: 0 8px 4px; }
@@ -40,8 +43,9 @@ class Panel(w.VBox):
     Made by `privlab.explore`. Re-running a cell closes the panels that it made before.
     """
 
-    def __init__(self, experiment: str, **values: Any) -> None:
+    def __init__(self, experiment: str, ledger: Ledger | None = None, gate: Gate | None = None, **values: Any) -> None:
         self._module, self._settings = experiments.read(experiment, values)
+        self._ledger, self._module = ledger, private.opened(self._module, ledger, gate, private.REST)
         self._opened = self._settings
         self._name = self._module.__name__.rpartition(".")[2]
         self._result: Any = None
@@ -71,6 +75,7 @@ class Panel(w.VBox):
     def _body(self) -> w.Widget:
         self._plain, self._advanced = controls.make(type(self._settings), self._on_move)
         self._problem, self._picture, self._note, self._details = w.HTML(), w.HTML(), w.HTML(), w.HTML()
+        self._mode = w.HTML(_mode(private.TEACHING) if self._ledger is None else "")
         self._code = w.Text(
             description="settings",
             tooltip="Share this text: pasted here, or in privlab.explore, it brings back these settings.",
@@ -80,7 +85,7 @@ class Panel(w.VBox):
         )
         self._code.observe(self._on_code, "value")
         more = w.Accordion([w.VBox([one.widget for one in self._advanced])], titles=("More settings",))
-        left = w.VBox([*[one.widget for one in self._plain], self._problem, more, self._code])
+        left = w.VBox([*[one.widget for one in self._plain], self._problem, self._mode, more, self._code])
         left.add_class("privlab-controls")
         actions: dict[str, tuple[str, Callable[[], None]]] = {
             "Stop": ("Stop here; what is drawn stays", self._stop),
@@ -218,6 +223,8 @@ class Panel(w.VBox):
             f"src='data:image/png;base64,{_base64(png)}'><p class='privlab-sentence' role='status'>{words}</p>"
             f"<progress class='privlab-progress' aria-label='computed so far' value='{result.progress:.3g}'></progress>"
         )
+        if self._ledger is not None:
+            self._mode.value = f"<b>{_mode(result.bill)}</b>"
         if result.progress == 1:
             self._refresh()
 
@@ -230,6 +237,9 @@ class Panel(w.VBox):
 
     def _fail(self, error: Exception) -> None:
         self._error = error
+        if isinstance(error, BudgetExceededError | PolicyError):  # no fault, but what budgets and policies are for
+            self._say(text(error))
+            return
         logging.getLogger("privlab").error("the experiment failed", exc_info=error)
         self._say(f"{text(type(error).__name__)}: {text(error)}")
 
@@ -262,7 +272,7 @@ class Panel(w.VBox):
         return f"<div class='privlab-details'><ul>{points}</ul></div>"
 
     def _script(self) -> str:
-        program = experiments.script(self._name, self._result.settings)
+        program = experiments.script(self._name, self._result.settings, self._ledger)
         return f"<div class='privlab-details'><pre>{text(program)}</pre></div>"
 
     def _links(self) -> str:
@@ -276,6 +286,10 @@ class Panel(w.VBox):
             for kind, (mime, raw) in files.items()
         ]
         return f"<div class='privlab-details'>Save as {' · '.join(links)}</div>"
+
+
+def _mode(words: object) -> str:
+    return f"<div class='privlab-mode'>{text(words)}</div>"
 
 
 def _base64(raw: bytes) -> str:

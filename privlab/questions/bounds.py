@@ -9,7 +9,8 @@ from privlab.questions import Question, near
 
 
 def _result(**values: Any) -> Any:
-    return run("statistics", **({"dataset": "german", "column": "credit_amount", "releases": 200} | values))
+    usual: dict[str, Any] = {"dataset": "german", "column": "credit_amount", "releases": 200}
+    return run("statistics", **(usual | values))
 
 
 def _near_best(percent: float) -> bool:
