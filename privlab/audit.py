@@ -11,33 +11,22 @@ attack that looks in the wrong place. `Bound.ceiling` says what that many runs c
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from privlab import accounting, composition
+from privlab.error_rates import FAMILIES, Family, distribution_free, shape, shift
 
 if TYPE_CHECKING:
     from privlab.dpsgd import Array
 
-Family = Literal["any", "gaussian", "pld"]
-FAMILIES: dict[str, str] = {
-    "any": "distribution-free",
-    "gaussian": "Gaussian-shaped",
-    "pld": "shaped like sampled Gaussian noise",
-}
-QUICK: dict[Family, Family] = {"any": "any", "gaussian": "gaussian", "pld": "gaussian"}  # good enough to choose by
 Wrong = tuple[int, int]
-Shape = Callable[["Array", "Array"], float]
 LEAST = 4  # runs in each world, so that either half has two
 TRIED = 120  # thresholds looked at from either end
 CUT, GRID = 0.02, 100  # of `_largest_rates`
 SHARES = (0.05, 0.2, 0.5, 0.8, 0.95)  # of the error, between the two rates, to choose from
-SPREAD, LOUDEST = 1.01, -270  # the noise multipliers that the PLD-shaped bound tells apart: 1.01^-270 = 0.068 and up
 
 
 @dataclass(frozen=True)
@@ -88,6 +77,92 @@ class Bound:
         return self.false_negatives / self.with_trials
 
 
+@dataclass(frozen=True)
+class Rule:
+    """How to guess from a score, and how to share the error between the two rates: fixed before any run is judged.
+
+    Attributes
+    ----------
+    threshold, above, delta, confidence, family
+        As of `Bound`.
+    share : float
+        Of the error, what is left to the false positives.
+    promise : float
+        What it proves on the runs that it was chosen by; greater is better, on a scale of its own.
+    """
+
+    threshold: float
+    above: bool
+    share: float
+    promise: float
+    delta: float
+    confidence: float
+    family: Family
+
+    def judge(self, without: Array, with_: Array, *, sampling_rate: float = 1.0, steps: int = 1) -> Bound:
+        """The bound that other runs' scores prove, (N,) and (M,)."""
+        wrong, trials = self.wrong(without, with_), (len(without), len(with_))
+        least = shape(self.family, self.delta, sampling_rate, steps)
+
+        def proven(wrong: Wrong, share: float) -> float:
+            return least(*_largest_rates(wrong, trials, self.confidence, share))
+
+        return Bound(
+            lower_bound=proven(wrong, self.share),
+            ceiling=max(proven((0, 0), share) for share in {self.share, _share((0, 0), trials, self)}),
+            estimate=least(*((np.array([count]) + 0.5) / (n + 1) for count, n in zip(wrong, trials, strict=True))),
+            false_positives=wrong[0],
+            false_negatives=wrong[1],
+            without_trials=trials[0],
+            with_trials=trials[1],
+            threshold=self.threshold,
+            above=self.above,
+            delta=self.delta,
+            confidence=self.confidence,
+            family=self.family,
+        )
+
+    def wrong(self, without: Array, with_: Array) -> Wrong:
+        """False positives and false negatives among the runs."""
+        said = [
+            np.count_nonzero(each >= self.threshold if self.above else each <= self.threshold)
+            for each in (without, with_)
+        ]
+        return int(said[0]), len(with_) - int(said[1])
+
+
+def choose(without: Array, with_: Array, *, delta: float, confidence: float = 0.95, family: Family = "any") -> Rule:
+    """The rule that proves most on these runs' scores, (N,) and (M,); arguments as of `lower_bound`.
+
+    Each threshold is rated with the error shared by all that are tried. So careful a choice passes over thresholds
+    that are good by luck, such as those that a handful of runs lie beyond.
+    """
+    _check(delta, confidence, family)
+    everything = np.unique(np.concatenate([without, with_]))
+    last = len(everything) - 1
+    ends = np.geomspace(1, last + 1, TRIED).astype(int) - 1
+    tried = everything[np.unique(np.concatenate([ends, last - ends, np.linspace(0, last, TRIED).astype(int)]))]
+    trials, each = np.array([len(without), len(with_)]), (1 - confidence) / (2 * len(tried))
+    in_order, best = (np.sort(without), np.sort(with_)), Rule(0.0, True, 0.5, -math.inf, delta, confidence, family)
+    for above in (True, False):
+        said = np.stack([np.searchsorted(scores, tried, "left" if above else "right") for scores in in_order], 1)
+        said = trials - said if above else said
+        rates = _at_most(np.stack([said[:, 0], trials[1] - said[:, 1]], 1), trials, each)
+        proven = (
+            distribution_free(rates[:, 0], rates[:, 1], delta) if family == "any" else shift(rates[:, 0], rates[:, 1])
+        )
+        place = int(np.argmax(proven))
+        if proven[place] > best.promise:
+            best = replace(best, threshold=float(tried[place]), above=above, promise=float(proven[place]))
+    return replace(best, share=_share(best.wrong(without, with_), (len(without), len(with_)), best))
+
+
+def _share(wrong: Wrong, trials: Wrong, rule: Rule) -> float:
+    """The share of the error that proves most on these counts; sampled noise is taken for plain, which is quicker."""
+    least = shape("any" if rule.family == "any" else "gaussian", rule.delta, 1.0, 1)
+    return max(SHARES, key=lambda one: least(*_largest_rates(wrong, trials, rule.confidence, one)))
+
+
 def lower_bound(
     without: npt.ArrayLike,
     with_: npt.ArrayLike,
@@ -125,33 +200,9 @@ def lower_bound(
         If an argument has the wrong type or is out of range.
     """
     scores = _scores("without", without), _scores("with_", with_)
-    _check(delta, confidence, family)
     chosen, judged = ((scores[0][part::2], scores[1][part::2]) for part in (0, 1))
-    threshold, above = _threshold(*chosen, delta, confidence, family)
-    wrong, trials = _wrong(*judged, threshold, above), (len(judged[0]), len(judged[1]))
-    shape, quick = _shape(family, delta, sampling_rate, steps), _shape(QUICK[family], delta, 1.0, 1)
-
-    def proven(wrong: Wrong, trials: Wrong, share: float, shape: Shape) -> float:
-        return shape(*_largest_rates(wrong, trials, confidence, share))
-
-    def share(wrong: Wrong, trials: Wrong) -> float:
-        return max(SHARES, key=lambda one: proven(wrong, trials, one, quick))
-
-    split = share(_wrong(*chosen, threshold, above), (len(chosen[0]), len(chosen[1])))
-    return Bound(
-        lower_bound=proven(wrong, trials, split, shape),
-        ceiling=max(proven((0, 0), trials, one, shape) for one in {split, share((0, 0), trials)}),
-        estimate=shape(*((np.array([count]) + 0.5) / (n + 1) for count, n in zip(wrong, trials, strict=True))),
-        false_positives=wrong[0],
-        false_negatives=wrong[1],
-        without_trials=trials[0],
-        with_trials=trials[1],
-        threshold=threshold,
-        above=above,
-        delta=delta,
-        confidence=confidence,
-        family=family,
-    )
+    rule = choose(*chosen, delta=delta, confidence=confidence, family=family)
+    return rule.judge(*judged, sampling_rate=sampling_rate, steps=steps)
 
 
 def from_rates(
@@ -170,7 +221,7 @@ def from_rates(
     """
     _check(delta, 0.5, family)
     rates = np.array([false_positive_rate]), np.array([false_negative_rate])
-    return _shape(family, delta, sampling_rate, steps)(*rates)
+    return shape(family, delta, sampling_rate, steps)(*rates)
 
 
 def one_run(canaries: int, guesses: int, right: int, *, delta: float, confidence: float = 0.95) -> float:
@@ -293,103 +344,3 @@ def _largest_rates(wrong: Wrong, trials: Wrong, confidence: float, share: float)
     places = first, np.maximum(second, furthest)
     false_positive, false_negative = (_at_most(*each) for each in zip(wrong, trials, map(ndtr, places), strict=True))
     return false_positive, false_negative
-
-
-def _wrong(without: Array, with_: Array, threshold: float, above: bool) -> Wrong:
-    return _count(without, threshold, above), len(with_) - _count(with_, threshold, above)
-
-
-def _count(scores: Array, threshold: float, above: bool) -> int:
-    return int(np.count_nonzero(scores >= threshold if above else scores <= threshold))
-
-
-def _threshold(without: Array, with_: Array, delta: float, confidence: float, family: Family) -> tuple[float, bool]:
-    """The threshold, and the side of it, that prove most on these runs, with the error shared by all that are tried.
-
-    So careful a choice passes over thresholds that are good by luck, such as those that a handful of runs lie beyond.
-    """
-    everything = np.unique(np.concatenate([without, with_]))
-    places = np.unique(np.geomspace(1, len(everything), TRIED).astype(int)) - 1
-    tried = everything[np.unique(np.concatenate([places, len(everything) - 1 - places, _even(len(everything))]))]
-    trials = np.array([len(without), len(with_)])
-    best, found = -math.inf, (float(tried[0]), True)
-    sorted_scores = np.sort(without), np.sort(with_)
-    for above in (True, False):
-        side: Literal["left", "right"] = "left" if above else "right"
-        said = np.stack([np.searchsorted(scores, tried, side) for scores in sorted_scores], 1)
-        said = trials - said if above else said
-        wrong = np.stack([said[:, 0], trials[1] - said[:, 1]], 1)
-        rates = _at_most(wrong, trials, (1 - confidence) / (2 * len(tried)))
-        proven = _any(rates[:, 0], rates[:, 1], delta) if family == "any" else _shift(rates[:, 0], rates[:, 1])
-        place = int(np.argmax(proven))
-        if proven[place] > best:
-            best, found = float(proven[place]), (float(tried[place]), above)
-    return found
-
-
-def _even(length: int) -> npt.NDArray[np.intp]:
-    return np.linspace(0, length - 1, min(length, TRIED)).astype(np.intp)
-
-
-def _any(fpr: Array, fnr: Array, delta: float) -> Array:
-    with np.errstate(divide="ignore"):
-        forth = np.log(np.maximum(1 - delta - fnr, 0)) - np.log(fpr)
-        back = np.log(np.maximum(1 - delta - fpr, 0)) - np.log(fnr)
-    return np.maximum(0, np.maximum(forth, back))
-
-
-def _shift(fpr: Array, fnr: Array) -> Array:
-    """How many standard deviations apart two Gaussians are that are told apart with these error rates."""
-    from scipy.special import ndtri
-
-    return np.maximum(0, -ndtri(fpr) - ndtri(fnr))
-
-
-def _shape(family: Family, delta: float, sampling_rate: float, steps: int) -> Shape:
-    """(FPR, FNR), each (pairs,) -> the least ε that allows one of the pairs."""
-    if family == "any":
-        return lambda fpr, fnr: float(_any(fpr, fnr, delta).min())
-    if family == "gaussian" or sampling_rate == 1:  # unsampled steps are together one Gaussian release
-        return lambda fpr, fnr: composition.gaussian(float(_shift(fpr, fnr).min()), delta)
-    return lambda fpr, fnr: _sampled(fpr, fnr, delta, sampling_rate, steps)
-
-
-def _sampled(fpr: Array, fnr: Array, delta: float, rate: float, steps: int) -> float:
-    """ε of the least noisy σ on a grid of ratio `SPREAD` that allows none of the pairs, hence rounded down."""
-    shift = float(_shift(fpr, fnr).min())
-    if shift == 0:
-        return 0.0
-    guess = 1 / math.sqrt(math.log1p((shift / rate) ** 2 / steps))  # by the central limit
-    low = max(LOUDEST, round(math.log(guess, SPREAD)))
-    while low > LOUDEST and not _allows(low, rate, steps, fpr, fnr):
-        low = max(LOUDEST, low - 16)
-    high = low + 16
-    while _allows(high, rate, steps, fpr, fnr):
-        low, high = high, high + 16
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if _allows(middle, rate, steps, fpr, fnr) else (low, middle)
-    more = SPREAD ** (high + 1)  # lowers ε by 1 % or more, which outweighs the accountant's rounding up
-    return accounting.epsilon(noise_multiplier=more, sampling_rate=rate, steps=steps, delta=delta)
-
-
-def _allows(place: int, rate: float, steps: int, fpr: Array, fnr: Array) -> bool:
-    """Whether some pair of rates is possible at σ = SPREAD^place."""
-    growth, with_person, without = _curves(place, rate, steps)
-    hits = with_person + growth * fpr[:, None] >= 1 - fnr[:, None]
-    rejections = without + growth * fnr[:, None] >= 1 - fpr[:, None]
-    return bool((hits & rejections).all(axis=1).any())
-
-
-@lru_cache(maxsize=512)
-def _curves(place: int, rate: float, steps: int) -> tuple[Array, Array, Array]:
-    """e^ε, and δ(ε) of the output with the person against that without, and the other way round."""
-    from dp_accounting.pld import privacy_loss_distribution as pld
-
-    sigma = SPREAD**place
-    interval = max(1e-4, accounting.rounding_interval(sigma, rate, steps))
-    step = pld.from_gaussian_mechanism(sigma, sampling_prob=rate, value_discretization_interval=interval)
-    composed = step.self_compose(steps)
-    epsilons = np.concatenate([[0.0], np.geomspace(0.01, 30, 400)])
-    sides = (composed._pmf_remove, composed._pmf_add)  # dp-accounting's public answer is the larger of the two
-    return np.exp(epsilons), *(np.asarray(side.get_delta_for_epsilon(epsilons)) for side in sides)
