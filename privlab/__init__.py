@@ -17,6 +17,7 @@ from privlab.datasets import Dataset, from_frame, load
 from privlab.experiments import run
 from privlab.questions import answer
 from privlab.schema import PrivacyLeakWarning, Schema
+from privlab.verification import verify
 
 if TYPE_CHECKING:
     from privlab.estimators import DPLinearRegression, DPLogisticRegression, DPMLPClassifier
@@ -41,6 +42,7 @@ __all__ = [
     "load",
     "questions",
     "run",
+    "verify",
 ]
 
 

@@ -147,10 +147,12 @@ def choose(without: Array, with_: Array, *, delta: float, confidence: float = 0.
     for above in (True, False):
         said = np.stack([np.searchsorted(scores, tried, "left" if above else "right") for scores in in_order], 1)
         said = trials - said if above else said
-        rates = _at_most(np.stack([said[:, 0], trials[1] - said[:, 1]], 1), trials, each)
+        wrong = np.stack([said[:, 0], trials[1] - said[:, 1]], 1)
+        rates = _at_most(wrong, trials, each)
         proven = (
             distribution_free(rates[:, 0], rates[:, 1], delta) if family == "any" else shift(rates[:, 0], rates[:, 1])
         )
+        proven = proven - 1e-9 * (wrong / trials).sum(axis=1)  # where nothing is proven, wrong the least
         place = int(np.argmax(proven))
         if proven[place] > best.promise:
             best = replace(best, threshold=float(tried[place]), above=above, promise=float(proven[place]))
