@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Family = Literal["any", "gaussian", "pld"]
 Shape = Callable[["Array", "Array"], float]
-FAMILIES: dict[str, str] = {
+FAMILIES: dict[Family, str] = {
     "any": "distribution-free",
     "gaussian": "Gaussian-shaped",
     "pld": "shaped like sampled Gaussian noise",

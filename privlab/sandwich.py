@@ -69,15 +69,16 @@ class Sandwich:
             self.moving += [bar, dot, end, most, proven]
         self.moving = [self.between, self.claim, *self.moving, self.promise]
 
-    def update(self, claim: float, evidence: Sequence[Evidence | None]) -> None:
-        """Show a claim and the rows' evidence; None leaves a row empty."""
+    def update(self, claim: float, evidence: Sequence[Evidence | None], covered: bool = True) -> None:
+        """Show a claim, whether it covers what is attacked, and the rows' evidence; None leaves a row empty."""
         known = [one.lower for one in evidence if one is not None]
         proven_most = max(known, default=0.0)
         low, high, broken = _at(proven_most), _at(claim), proven_most > claim
         self.between.set_x(low)
         self.between.set_width(max(0.0, high - low))
         self.claim.set_xdata([high, high])
-        self.promise.set_text(f"promised: {claim:.3g}{', and broken' if broken else ''}")
+        scope, verdict = "" if covered else " for one row", ", and broken" if broken and covered else ""
+        self.promise.set_text(f"promised{scope}: {claim:.3g}{verdict}")
         self.promise.set_x(_inside(high))
         for (place, bar, dot, end, proven, most), one in zip(self.rows, evidence, strict=True):
             for artist in (bar, dot, end, proven, most):

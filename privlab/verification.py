@@ -228,7 +228,8 @@ def verify(
     for name, score in telling.learn(*first).items():
         found[name] = score, audit.choose(*map(score, second), **settings)
     best = max(rule.promise for _, rule in found.values())
-    name = next(name for name, (_, rule) in found.items() if rule.promise >= AS_GOOD * best)  # the simplest comes first
+    enough = min(best, AS_GOOD * best)
+    name = next(name for name, (_, rule) in found.items() if rule.promise >= enough)  # the simplest comes first
     score, rule = found[name]
     scores = score(judged[0]), score(judged[1])
     return Report(rule.judge(*scores), float(epsilon), name, len(worlds[0]), why, time.perf_counter() - start, scores)
@@ -242,6 +243,8 @@ def _check(
         raise TypeError(f"'release' must be callable or have a fit method. Got {type(release).__name__}.")
     if data is neighbour:
         raise ValueError("'neighbour' must differ from 'data'. Got the same object.")
+    if family not in ("any", "gaussian"):
+        raise ValueError(f"'family' must be among any, gaussian. Got {family!r}.")
     for name, value, low, high in (
         ("epsilon", epsilon, 0, math.inf), ("delta", delta, 0, 1), ("confidence", confidence, 0, 1),
     ):  # fmt: skip
@@ -250,8 +253,6 @@ def _check(
         closed = name == "delta" and family == "any"
         if not (low < value < high or (closed and value == low)):
             raise ValueError(f"'{name}' must be in {'[' if closed else '('}{low}, {high}). Got {value}.")
-    if family not in ("any", "gaussian"):
-        raise ValueError(f"'family' must be among any, gaussian. Got {family!r}.")
     for name, value, least in (("trials", trials, FEWEST), ("seed", seed, 0)):
         if value is not None:
             if isinstance(value, bool) or not isinstance(value, int | np.integer):

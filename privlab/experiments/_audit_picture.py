@@ -48,7 +48,7 @@ class Picture:
             run = result.runs[0]
             cuts, above = [run.low, run.high], True
         else:
-            self.many.update(result.settings.epsilon, [found.get(name) for name in FAMILIES])
+            self.many.update(result.settings.epsilon, [found.get(name) for name in FAMILIES], result.covered)
             best = result.bounds["gaussian"]
             cuts, above = [best.threshold], best.above
         self.scores.update(result.without, result.with_, cuts, above)

@@ -114,6 +114,7 @@ class Result:
 
     def summary(self) -> pd.DataFrame:
         """One row a bound."""
+        rows: list[dict[str, Any]]
         if self.runs:
             rows = [
                 {"run": place + 1, "guesses": run.guesses, "right": run.right, "ε at least": run.bound,

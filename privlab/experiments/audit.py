@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import wait
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
 from privlab import accounting, audit, cores, datasets, dpsgd, models
 from privlab.dpsgd import Array, TrainingData
+from privlab.error_rates import FAMILIES
 from privlab.experiments import _choices
 from privlab.experiments._audit_picture import Picture
 from privlab.experiments._audit_result import CANARIES, DELTA, Guesses, Result
@@ -115,14 +116,14 @@ def _two_worlds(settings: Settings, sigma: float) -> Iterator[Result | None]:
                     scores[world].append(item[1])
         found = [np.concatenate(each)[: s.trials].astype(float) for each in scores]
         done = len(found[0]) / s.trials
-        bounds = yield from _beside(lambda found=found, whole=done == 1: _bounds(s, *found, whole))  # type: ignore[misc]
+        bounds = yield from _beside(partial(_bounds, s, found[0], found[1], done == 1))
         yield Result(s, sigma, found[0], found[1], bounds, (), done)
 
 
 def _bounds(settings: Settings, without: Array, with_: Array, whole: bool) -> dict[str, audit.Bound]:
     """The bounds by family; that for sampled noise takes its time and comes once all runs are there."""
     s = settings
-    families = [name for name in audit.FAMILIES if name != "pld" or whole or s.sampling_rate == 1]
+    families = [name for name in FAMILIES if name != "pld" or whole or s.sampling_rate == 1]
     given: dict[str, Any] = {"sampling_rate": s.sampling_rate, "steps": s.steps, "confidence": s.confidence}
     return {name: audit.lower_bound(without, with_, delta=DELTA, family=name, **given) for name in families}
 
