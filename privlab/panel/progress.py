@@ -25,7 +25,7 @@ class Progress:
         self._stop.on_click(self._pressed)
         self._box = w.HBox([self._words, self._bar, self._stop], layout=w.Layout(align_items="center"))
         self._title = title
-        display(self._box)
+        self._shown = display(self._box, display_id=True)  # None outside a notebook
 
     def show(self, done: int, total: int) -> None:
         """Tell how much of the work is done."""
@@ -34,6 +34,8 @@ class Progress:
 
     def close(self) -> None:
         """Take the bar away, with everything that belongs to it."""
+        if self._shown is not None:
+            self._shown.update({"text/plain": ""}, raw=True)  # lest a saved notebook look for a widget that is gone
         for widget in (self._words, self._bar, self._stop):
             for part in (widget.layout, widget.style, widget):
                 part.close()
