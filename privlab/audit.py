@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Wrong = tuple[int, int]
 LEAST = 4  # runs in each world, so that either half has two
+FARTHEST = 1e300  # stands for an infinite score
 TRIED = 120  # thresholds looked at from either end
 CUT, GRID = 0.02, 100  # of `_largest_rates`
 SHARES = (0.05, 0.2, 0.5, 0.8, 0.95)  # of the error, between the two rates, to choose from
@@ -132,16 +133,17 @@ class Rule:
 
 
 def choose(without: Array, with_: Array, *, delta: float, confidence: float = 0.95, family: Family = "any") -> Rule:
-    """The rule that proves most on these runs' scores, (N,) and (M,); arguments as of `lower_bound`.
+    """The rule that proves most on these runs' scores, (N,) and (M,), all finite; arguments as of `lower_bound`.
 
     Each threshold is rated with the error shared by all that are tried. So careful a choice passes over thresholds
     that are good by luck, such as those that a handful of runs lie beyond.
     """
     _check(delta, confidence, family)
     everything = np.unique(np.concatenate([without, with_]))
-    last = len(everything) - 1
+    cuts = (everything[1:] + everything[:-1]) / 2 if len(everything) > 1 else everything
+    last = len(cuts) - 1
     ends = np.geomspace(1, last + 1, TRIED).astype(int) - 1
-    tried = everything[np.unique(np.concatenate([ends, last - ends, np.linspace(0, last, TRIED).astype(int)]))]
+    tried = cuts[np.unique(np.concatenate([ends, last - ends, np.linspace(0, last, TRIED).astype(int)]))]
     trials, each = np.array([len(without), len(with_)]), (1 - confidence) / (2 * len(tried))
     in_order, best = (np.sort(without), np.sort(with_)), Rule(0.0, True, 0.5, -math.inf, delta, confidence, family)
     for above in (True, False):
@@ -308,7 +310,7 @@ def _scores(name: str, given: npt.ArrayLike) -> Array:
         raise ValueError(f"'{name}' must have the shape (N,), N at least {LEAST}. Got {scores.shape}.")
     if np.isnan(scores).any():
         raise ValueError(f"'{name}' must hold no NaN. Got {np.isnan(scores).sum()}.")
-    return scores
+    return np.clip(scores, -FARTHEST, FARTHEST)
 
 
 def _check(delta: float, confidence: float, family: str) -> None:

@@ -126,6 +126,12 @@ def test_the_ceiling_is_that_of_clopper_and_pearson():
     assert math.log((1 - each) / each) <= bound.ceiling <= math.log((1 - both) / both)
 
 
+def test_a_threshold_lies_between_the_worlds_not_at_the_edge_of_one():
+    rule = audit.choose(np.array([0.0, 1, 2]), np.array([10.0, 11, 12]), delta=0)
+    assert rule.threshold == 6
+    assert rule.wrong(np.array([5.9, 6.1]), np.array([6.1, 5.9, 0])) == (1, 2)
+
+
 def test_the_judged_half_alone_decides():
     """Whatever the first half shows, a bound comes from the second."""
     without, with_ = np.zeros(2000), np.zeros(2000)
