@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from privlab import accounting, anonymity, composition, consent, datasets, experiments, minimise, questions
+from privlab import accounting, audit, composition, datasets, experiments, questions
 from privlab.datasets import Dataset, from_frame, load
 from privlab.experiments import run
 from privlab.ledger import Ledger
@@ -21,6 +22,7 @@ from privlab.questions import answer
 from privlab.schema import PrivacyLeakWarning, Schema
 from privlab.sharing import share
 from privlab.solving import solve
+from privlab.verification import verify
 
 if TYPE_CHECKING:
     from privlab.estimators import DPLinearRegression, DPLogisticRegression, DPMLPClassifier
@@ -40,6 +42,7 @@ __all__ = [
     "anonymity",
     "answer",
     "check",
+    "audit",
     "composition",
     "consent",
     "datasets",
@@ -52,6 +55,7 @@ __all__ = [
     "run",
     "share",
     "solve",
+    "verify",
 ]
 
 

@@ -1,0 +1,69 @@
+"""The picture of an audit: what is proven from below, what is promised from above, and the scores it comes from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from privlab.experiments._audit_result import FAMILIES
+from privlab.sandwich import ATTACKER, Evidence, Sandwich, Scores
+from privlab.style import axes, heading
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.figure import Figure
+
+    from privlab.experiments.audit import Result
+
+ROWS = ["whatever\nthe noise", "if it is\nGaussian", "if sampled\nGaussian"]  # in the order of FAMILIES
+TOP, LOW = (0.185, 0.44, 0.785, 0.425), (0.185, 0.075, 0.785, 0.21)
+
+
+class Picture:
+    """Draws an `audit.Result` on a figure; makes its artists once and only moves them after.
+
+    Attributes
+    ----------
+    moving : list of Artist
+        What `update` moves; all else is background.
+    """
+
+    size = (6.8, 4.7)
+
+    def __init__(self, figure: Figure) -> None:
+        self.title, self.key = heading(figure)
+        self.many = Sandwich(axes(figure, TOP), ROWS)
+        self.one = Sandwich(axes(figure, TOP), ["guesses in\none run"])
+        (self.others,) = self.one.ax.plot([], [], "x", color=ATTACKER, alpha=0.6, markersize=7, animated=True, zorder=4)
+        self.scores = Scores(axes(figure, LOW))
+        self.still = ""
+        self.moving: list[Artist] = []
+
+    def update(self, result: Result) -> bool:
+        """Move the artists to a result; whether the background changed too."""
+        found = {name: Evidence(*one) for name, one in result.evidence().items()}
+        if result.runs:
+            self.one.update(result.settings.epsilon, [found["run"]])
+            others = [max(run.bound, 0.053) for run in result.runs[1:]]
+            self.others.set_data(others, [0.5] * len(others))
+            run = result.runs[0]
+            cuts, above = [run.low, run.high], True
+        else:
+            self.many.update(result.settings.epsilon, [found.get(name) for name in FAMILIES], result.covered)
+            best = result.bounds["gaussian"]
+            cuts, above = [best.threshold], best.above
+        self.scores.update(result.without, result.with_, cuts, above)
+        view = result.settings.view
+        if view == self.still:
+            return False
+        self.still = view
+        single = view == "one_run"
+        self.many.ax.set_visible(not single)
+        self.one.ax.set_visible(single)
+        self.title.set_text("How much of the promised ε can an attack find?")
+        self.key.set_text(
+            "bar: proven · ring: the guesses suggest · ×: other runs"
+            if single
+            else "bar: proven · ring: error rates suggest · ceiling: provable at most"
+        )
+        self.moving = [*([*self.one.moving, self.others] if single else self.many.moving), *self.scores.moving]
+        return True
