@@ -93,9 +93,7 @@ def directions(batch: Array) -> Iterator[Array]:
 
 def farthest(step: Step, batches: Iterable[Array], length: float, divisor: float) -> float:
     """The greatest `pull` of one added gradient of that length, over batches and directions."""
-    return max(
-        pull(step, batch, length * direction, divisor) for batch in batches for direction in directions(batch)
-    )
+    return max(pull(step, batch, length * direction, divisor) for batch in batches for direction in directions(batch))
 
 
 def sensitivity(step: Step, batches: Sequence[Array], *, clip_norm: float, divisor: float) -> Finding:
@@ -182,9 +180,9 @@ def sampling(batches: Sequence[Array], *, people: int, rate: float) -> Finding:
 
     Notes
     -----
-    If so, the dispersion Σ(K − E K)² / Var K of how often people joined, and of the batches' sizes, follows χ²: shuffled
-    batches have none of either, batches of a fixed size none of the second. The χ² is stretched to the binomial's own
-    fourth moment, which matters where n or Tq is small.
+    If so, the dispersion Σ(K − E K)² / Var K of how often people joined, and of the batches' sizes, follows χ²:
+    shuffled batches have none of either, batches of a fixed size none of the second. The χ² is stretched to the
+    binomial's own fourth moment, which matters where n or Tq is small.
     """
     if not 0 < rate < 1:
         raise ValueError(f"'rate' must be in (0, 1). Got {rate}.")
@@ -227,11 +225,9 @@ def replay(without: Mapping[str, Any], within: Mapping[str, Any]) -> Finding:
 
 def account(claimed: float, *, noise_multiplier: float, sampling_rate: float, steps: int, delta: float) -> Finding:
     """Whether a claimed ε covers all steps that were run, by the project's own accountant."""
-    spent = accounting.epsilon(
-        noise_multiplier=noise_multiplier, sampling_rate=sampling_rate, steps=steps, delta=delta
-    )
+    spent = accounting.epsilon(noise_multiplier=noise_multiplier, sampling_rate=sampling_rate, steps=steps, delta=delta)
     passed = spent <= claimed * (1 + 0.006)  # the accountant's answer is up to 0.5 % above the exact one
-    words = f"All {steps:,} rounds together spend ε = {spent:.3g}; claimed was {claimed:.3g}."
+    words = f"All {steps:,} steps spend ε = {spent:.3g}; claimed was {claimed:.3g}."
     return Finding("account", passed, words, spent, claimed)
 
 

@@ -132,16 +132,15 @@ def shuffled(people: int, rng: Draw) -> list[Array]:
 def spent_by_shuffling(noise_multiplier: float, batches: int, delta: float) -> float:
     """A lower bound on the ε of one epoch of shuffled batches (Chua et al. 2024).
 
-    Everyone else pulls one way by C, and a missing person leaves their place empty. Without them their batch's sum stands out by C, with one who pulls back by 2C;
-    an attacker looks whether any of the T sums is above c. The best c gives max ln((P − δ) / Q).
+    Everyone else pulls one way by C, and a missing person leaves their place empty: their batch's sum stands out by C,
+    and by 2C with them, who pull back. An attacker looks whether any of the T sums is above c; the best c gives
+    max ln((P − δ) / Q).
     """
     from scipy.special import log_ndtr
 
     c = np.linspace(-2, 2 + 12 * noise_multiplier, 2000)
     rest = (batches - 1) * log_ndtr(c / noise_multiplier)
-    within, without = (
-        -np.expm1(log_ndtr((c - moved) / noise_multiplier) + rest) for moved in (2, 1)
-    )
+    within, without = (-np.expm1(log_ndtr((c - moved) / noise_multiplier) + rest) for moved in (2, 1))
     kept = (within > delta) & (without > 1e-12)
     return float(np.log((within[kept] - delta) / without[kept]).max())
 
@@ -177,14 +176,14 @@ CATALOGUE: dict[str, Bug] = {
         ),
         Bug(
             "divided_twice", "noise divided twice", "noise", LOUD,
-            "The noise is divided by the batch size before it is added, and once more with the sum.",
-            "Backpropagation Clipping lost a factor of the batch size like that: ε = 0.21 claimed, more than 2.79 shown "
+            "The noise is divided by the batch size twice.",
+            "Backpropagation Clipping was off by a factor of the batch size: ε = 0.21 claimed, more than 2.79 shown "
             "(Tramèr et al. 2022, Debugging Differential Privacy).",
             step=_divided_twice,
         ),
         Bug(
             "microbatches", "microbatches clipped", "pull", CUT,
-            "People are averaged two by two and the averages are cut. One person can turn an average around: twice C.",
+            "People are averaged two by two and averages are cut. One person can turn an average around: twice C.",
             "TensorFlow Privacy's compute_dp_sgd_privacy, which its documentation now calls deprecated for not "
             "counting this (tensorflow/privacy, issues 81 and 620).",
             step=_microbatches, divisor=0.5,
@@ -205,8 +204,8 @@ CATALOGUE: dict[str, Bug] = {
         Bug(
             "shuffled", "shuffled, not sampled", "joins", "Everyone joins each batch by an independent coin.",
             "The people are shuffled and dealt out: everyone joins exactly once an epoch.",
-            "Common: lxuechen/private-transformers (issue 7), TensorFlow Privacy's tutorials (issue 483). What it costs "
-            "was measured by Chua et al. (2024).",
+            "Common: lxuechen/private-transformers (issue 7), TensorFlow Privacy's tutorials (issue 483). Chua et al. "
+            "(2024) worked out what it costs.",
         ),
         Bug(
             "rounds", "rounds never added up", "ledger", "The claimed ε covers all that was released.",
@@ -222,7 +221,7 @@ CATALOGUE: dict[str, Bug] = {
         Bug(
             "low_digits", "the last digits of noise", "digits",
             "What can come out with one person can come out without them.",
-            "Floating-point numbers are finer near 0: the last digits tell where the noise was added.",
+            "Numbers are finer near 0: last digits tell where noise began.",
             f"{INSTALLED}: its Laplace noise (issues 19 and 94; Mironov 2012, Haney et al. 2022).",
         ),
         Bug(
@@ -233,8 +232,8 @@ CATALOGUE: dict[str, Bug] = {
         ),
         Bug(
             "logistic_regression", "a library's classifier", "worlds",
-            "The loss gets random weights, loud enough for people of length data_norm (10 C here).",
-            "A person's curvature grows with the square of their length; the noise is set for its first power.",
+            "Random weights in the loss hide a row of length 10 C.",
+            "Noise is set for a row's length, where its square is needed.",
             f"{INSTALLED}: LogisticRegression with a large data_norm. The reasoning is in its issue 10: 2cq where rows "
             "of length q have 2cq². Not reported there as a bug, as far as we found.",
             hides="With C at 0.1 or less, and so data_norm at 1 or less, the claim is kept.",

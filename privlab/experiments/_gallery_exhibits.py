@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from privlab import accounting, checks, datasets, dpsgd
-from privlab.experiments import _gallery_bugs as bugs
 from privlab.checks import Finding
+from privlab.experiments import _gallery_bugs as bugs
 from privlab.experiments._gallery_bugs import CATALOGUE, DELTA, RATE, STEPS, Bug, Plan
-from privlab.experiments._waiting import for_the_accountant, for_the_library
+from privlab.experiments._waiting import for_import, for_the_accountant
 
 if TYPE_CHECKING:
     from privlab.dpsgd import Array
@@ -87,7 +87,7 @@ def _gradients() -> Array:
 
 
 def people() -> int:
-    """n of the training that the claims are about."""
+    """N of the training that the claims are about."""
     return int(datasets.card(DATA).n_train)
 
 
@@ -95,7 +95,7 @@ def _step(bug: Bug, broken: bool, claim: Claim) -> Iterator[Exhibit | None]:
     rng, plan = claim.rng(bug.name, broken), Plan(claim.clip_norm, claim.noise_multiplier, RATE * people())
     step, divisor = bugs.settle(bug, plan, broken)
     batches = [_gradients()[:size] for size in (0, 1, 3, round(plan.divisor))]
-    batches.insert(0, 1e3 * plan.clip_norm * batches[2])  # people who are all cut
+    batches.append(3 * plan.clip_norm * batches[2] / np.linalg.norm(batches[2], axis=1, keepdims=True))  # all cut
     findings = [checks.sensitivity(step, batches, clip_norm=plan.clip_norm, divisor=divisor)]
     if bug.name == "sampled_divisor":
         divisors = [{"what the sum is divided by": (size if broken else divisor)} for size in (8, 9)]
@@ -104,10 +104,10 @@ def _step(bug: Bug, broken: bool, claim: Claim) -> Iterator[Exhibit | None]:
     far = [checks.farthest(step, batches, length * plan.clip_norm, divisor) for length in CURVE]
     drawn = {"pull": np.array(far) / plan.clip_norm}
     yield None
-    draws = checks.step_noise(step, batches[-1], rng, draws=claim.trials, divisor=divisor)
+    draws = checks.step_noise(step, batches[3], rng, draws=claim.trials, divisor=divisor)
     scale = plan.noise_multiplier * plan.clip_norm
     findings.append(checks.noise(draws, scale=scale))
-    width = batches[-1].shape[1]
+    width = batches[3].shape[1]
     half = -(-width // 2)
     layers = draws.reshape(-1, width)[:, : width // 2], draws.reshape(-1, width)[:, half:]
     drawn |= {"noise": draws / scale, "pairs": np.array([layer.ravel() for layer in layers]) / scale}
@@ -126,39 +126,36 @@ def _shuffled(bug: Bug, broken: bool, claim: Claim) -> Iterator[Exhibit | None]:
         total = Finding("account", spent <= claim.epsilon, words, spent, claim.epsilon)
     else:
         yield from for_the_accountant()
-        total = checks.account(
-            claim.epsilon, noise_multiplier=sigma, sampling_rate=RATE, steps=STEPS, delta=DELTA
-        )
+        total = checks.account(claim.epsilon, noise_multiplier=sigma, sampling_rate=RATE, steps=STEPS, delta=DELTA)
     yield Exhibit(bug.name, broken, (sampled, total), drawn)
 
 
 def _rounds(bug: Bug, broken: bool, claim: Claim) -> Iterator[Exhibit | None]:
     planned = 1 if broken else ROUNDS
     yield from for_the_accountant()
-    sigma = accounting.noise_multiplier(
-        epsilon=claim.epsilon, sampling_rate=RATE, steps=STEPS * planned, delta=DELTA
-    )
+    sigma = accounting.noise_multiplier(epsilon=claim.epsilon, sampling_rate=RATE, steps=STEPS * planned, delta=DELTA)
     yield None
-    spent = []
+    found = []
     for rounds in range(1, ROUNDS + 1):
-        total = {"noise_multiplier": sigma, "sampling_rate": RATE, "steps": STEPS * rounds, "delta": DELTA}
-        spent.append(accounting.epsilon(**total))
+        ran = STEPS * rounds
+        found.append(checks.account(claim.epsilon, noise_multiplier=sigma, sampling_rate=RATE, steps=ran, delta=DELTA))
         yield None
-    yield Exhibit(bug.name, broken, (checks.account(claim.epsilon, **total),), {"ledger": np.array(spent)})
+    spent = np.array([one.statistic for one in found]) / claim.epsilon
+    yield Exhibit(bug.name, broken, (found[-1],), {"ledger": spent})
 
 
 def _data_bounds(bug: Bug, broken: bool, claim: Claim) -> Iterator[Exhibit | None]:
-    """diffprivlib's naive Bayes on two real columns, without and with a made-up person far out."""
-    yield from for_the_library()
+    """Diffprivlib's naive Bayes on two real columns, without and with a made-up person far out."""
+    yield from for_import("diffprivlib.models")
     from diffprivlib import BudgetAccountant
     from diffprivlib.models import GaussianNB
     from diffprivlib.utils import PrivacyLeakWarning
 
     data, reach = datasets.load(DATA), claim.clip_norm
-    X, y = data.X_train[:, :2].astype(float), data.y_train.astype(int)
+    X, y = reach * data.X_train[:, :2].astype(float), data.y_train.astype(int)
     facts, drawn = [], []
     for world in (0, 1):
-        rows, labels = (np.vstack([X, [[3 * reach + 1, 0]]]), np.append(y, 2)) if world else (X, y)
+        rows, labels = (np.vstack([X, [[3 * reach, 0]]]), np.append(y, 2)) if world else (X, y)
         if not broken:  # bounds are declared, and a made-up row stands for each declared class
             rows, labels = np.vstack([rows, np.zeros((3, 2))]), np.concatenate([labels, np.arange(3)])
         model = GaussianNB(
@@ -170,7 +167,7 @@ def _data_bounds(bug: Bug, broken: bool, claim: Claim) -> Iterator[Exhibit | Non
             model.fit(rows, labels)
         bounds = np.array([np.broadcast_to(end, 2) for end in model.bounds])
         facts.append({"bounds": bounds, "classes": model.classes_})
-        drawn.append([*bounds[:, 0], len(model.classes_)])
+        drawn.append([*bounds[:, 0] / reach, len(model.classes_)])
         yield None
     yield Exhibit(bug.name, broken, (checks.replay(*facts),), {"bounds": np.array(drawn)})
 
@@ -179,9 +176,9 @@ def _low_digits(bug: Bug, broken: bool, claim: Claim) -> Iterator[Exhibit | None
     """A count of 0 or C with Laplace noise; the attacker looks for answers that only noise around 0 can have."""
     step = claim.clip_norm / BINS
     finer = 2.0 ** (math.floor(math.log2(claim.clip_norm)) - 53)  # C plus noise is a multiple of this, near 0
-    near = 2.0**52 * finer / 2
+    near = 2.0**52 * finer
     if broken:
-        yield from for_the_library()
+        yield from for_import("diffprivlib.models")
         from diffprivlib.mechanisms import Laplace
 
         state = np.random.RandomState(int(claim.rng(bug.name, broken).integers(2**31)))
@@ -230,7 +227,7 @@ def _audited(
 
 def _linear_regression(bug: Bug, broken: bool, claim: Claim) -> Iterator[Exhibit | None]:
     """The noise on ΣX² that the installed library draws; declared bounds (0, C), or (−C, C), which hide its slip."""
-    yield from for_the_library()
+    yield from for_import("diffprivlib.models")
     from diffprivlib.models import linear_regression as library
 
     top, state = claim.clip_norm, np.random.RandomState(int(claim.rng(bug.name, broken).integers(2**31)))
@@ -240,7 +237,7 @@ def _linear_regression(bug: Bug, broken: bool, claim: Claim) -> Iterator[Exhibit
     truth, draws = float((rows**2).sum()), np.empty(claim.trials)
     at = time.perf_counter()
     for k in range(claim.trials):
-        _, sums = library._construct_regression_obj(  # noqa: SLF001 - what `fit` calls, where the slip is
+        _, sums = library._construct_regression_obj(
             rows, np.zeros(len(rows)), bounds, (np.zeros(1), np.ones(1)), claim.epsilon, 0.0, state
         )
         draws[k] = float(sums[2][0, 0]) - truth
@@ -301,7 +298,7 @@ def objective(claim: Claim, broken: bool) -> tuple[Objective, dict[str, Any]]:
 
 
 def _logistic_regression(bug: Bug, broken: bool, claim: Claim) -> Iterator[Exhibit | None]:
-    yield from for_the_library()
+    yield from for_import("diffprivlib.models")
     from diffprivlib.mechanisms import Vector
 
     made, told = objective(claim, broken)
@@ -316,7 +313,7 @@ def _logistic_regression(bug: Bug, broken: bool, claim: Claim) -> Iterator[Exhib
         return made.evidence(made.solve(weights(size), world))
 
     def show(without: Array, within: Array) -> dict[str, Array]:
-        return {"without": without, "within": within}
+        return {"worlds": np.array([without, within]) / claim.epsilon}
 
     yield from _audited(bug, broken, claim, scores, 150, show=show)
 

@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from privlab.experiments._gallery_exhibits import Exhibit
     from privlab.experiments.gallery import Result
 
-BOXES = {True: (0.105, 0.375, 0.385, 0.395), False: (0.6, 0.375, 0.385, 0.395)}
+BOXES = {True: (0.13, 0.355, 0.35, 0.34), False: (0.625, 0.355, 0.35, 0.34)}
 COLOUR = {True: COLOURS["attacker"], False: COLOURS["private"]}
-LIMIT, DARK = COLOURS["proven"], "#8A3D6B"
-SHORT = dict(zip(CHECKS, ("pull", "noise", "coins", "replay", "account", "attack"), strict=True))
+LIMIT = COLOURS["proven"]
+WIDE = 36  # letters on half a line
+TELLS = {"pull": "sensitivity", "noise": "noise", "pairs": "noise", "joins": "sampling"}  # the check of a picture
 Z = np.linspace(-4, 4, 161)
-EDGES = np.linspace(-4, 4, 33)
+EDGES = np.linspace(-4.125, 4.125, 34)
 JOINS = np.arange(-0.5, 9)
-RATIOS = np.linspace(-3.5, 3.5, 71)
+RATIOS = np.linspace(-1.6, 3.4, 51)
 # Of each kind of evidence: how to read it, the names of the axes, and how far these go.
 VIEWS: dict[str, tuple[str, str, str, tuple[float, float], tuple[float, float]]] = {
     "pull": ("line: how far one added person moves the sum · dashed: promised", "length of their gradient (in C)",
@@ -39,9 +40,16 @@ VIEWS: dict[str, tuple[str, str, str, tuple[float, float], tuple[float, float]]]
     "ledger": ("line: ε really spent · dashed: ε claimed for all", "rounds of training", "ε (claimed = 1)",
                (0.5, ROUNDS + 0.5), (0, 5.5)),
     "digits": ("bars: answers whose last digits only noise around 0 can have", "", "answers (%)", (-0.6, 1.6), (0, 80)),
-    "worlds": ("bars: runs, by what they tell an attacker · dashed: most that ε allows", "evidence for the person (in ε)",
-               "runs (%)", (-2.6, 2.6), (0.02, 150)),
+    "worlds": ("bars: runs with the person · outline: without · dashed: most that ε allows",
+               "evidence for the person (in ε)", "runs (%)", (-1.6, 3.4), (0.02, 150)),
 }  # fmt: skip
+
+TICKS: dict[str, tuple[list[float], list[float]]] = {
+    "noise": ([-4, -2, 0, 2, 4], [0, 0.25, 0.5, 0.75]),
+    "pairs": ([-4, -2, 0, 2, 4], [-4, -2, 0, 2, 4]),
+    "joins": ([0, 1, 2, 3, 4, 5, 6], [0, 25, 50, 75, 100]),
+    "ledger": ([1, 4, 7, 10], [0, 1, 2, 3, 4, 5]),
+}
 
 
 class Picture:
@@ -87,7 +95,6 @@ class Picture:
             self.title.set_text("Which check catches which bug?")
             self.key.set_text("✖ caught · ○ blind to it · ● the sound twin passes · blank: not asked")
             self.moving = self.grid.moving
-            self.grid.background(bug)
             return
         self.title.set_text(f"Is it noticed: {CATALOGUE[bug].label}?")
         self.key.set_text(VIEWS[CATALOGUE[bug].shows][0])
@@ -103,23 +110,25 @@ class _Side:
     def __init__(self, figure: Figure, broken: bool) -> None:
         self.broken = broken
         self.ax = axes(figure, BOXES[broken])
-        left, colour = BOXES[broken][0] - 0.075, COLOUR[broken]
+        left, colour = 0.012 if broken else 0.53, COLOUR[broken]
         shared: dict[str, Any] = {"va": "top", "parse_math": False, "animated": True}
-        self.verdict = figure.text(left, 0.855, "", fontsize=TEXT, fontweight="bold", color=colour, **shared)
-        self.marks = figure.text(left, 0.205, "", fontsize=SMALL, color="#222222", **shared)
-        self.says = figure.text(left, 0.145, "", fontsize=SMALL, color="#222222", linespacing=1.05, **shared)
-        self.words = self.verdict, self.marks, self.says
+        dark: dict[str, Any] = {"fontsize": SMALL, "color": "#222222", "linespacing": 1.05, **shared}
+        self.verdict = figure.text(left, 0.865, "", fontsize=TEXT, fontweight="bold", color=colour, **shared)
+        self.does = figure.text(left, 0.808, "", **dark)
+        self.marks, self.says = figure.text(left, 0.195, "", **dark), figure.text(left, 0.135, "", **dark)
+        self.words = self.verdict, self.does, self.marks, self.says
         style: dict[str, Any] = {"color": colour, "animated": True}
         (self.line,) = self.ax.plot([], [], linewidth=2.8, zorder=4, **style)
         (self.dots,) = self.ax.plot([], [], "o", markersize=3, alpha=0.5, zorder=3, **style)
-        self.bars = self.ax.stairs([0.0], [0, 1], fill=True, alpha=0.55, **style)
-        self.other = self.ax.stairs([0.0], [0, 1], color=COLOURS["floor"], linewidth=1.8, animated=True, zorder=5)
+        self.bars = self.ax.stairs([1.0], [1, 2], fill=True, alpha=0.55, **style)
+        self.other = self.ax.stairs([1.0], [1, 2], color=COLOURS["floor"], linewidth=1.8, animated=True, zorder=5)
         dash: dict[str, Any] = {"color": LIMIT, "linewidth": 2.2, "linestyle": (0, (5, 3)), "zorder": 5}
         (self.promised,) = self.ax.plot([], [], **dash)
         (self.expected,) = self.ax.plot([], [], "o", color=LIMIT, markersize=7, zorder=6)
-        self.names = [self.ax.text(0, 0, "", fontsize=SMALL, zorder=7, animated=True, **style_of) for style_of in (
-            {"color": COLOURS["floor"], "ha": "left", "va": "bottom"}, {"color": colour, "ha": "left", "va": "bottom"},
-        )]  # fmt: skip
+        self.names = [
+            self.ax.text(0, 0, "", fontsize=SMALL, color=shade, va="bottom", zorder=7, animated=True)
+            for shade in (COLOURS["floor"], colour)
+        ]
         self.drawn: list[Any] = [self.line, self.dots, self.bars, self.other, *self.names]
         self.moving: list[Artist] = [*self.drawn, *self.words]
 
@@ -128,6 +137,7 @@ class _Side:
         shows = CATALOGUE[bug].shows
         _, across, up, x, y = VIEWS[shows]
         ax = self.ax
+        self.does.set_text(_lines(CATALOGUE[bug].slip.split(". ")[0] if self.broken else CATALOGUE[bug].promise))
         for axis, scaled in (("x", shows == "pull"), ("y", shows in ("pull", "worlds"))):
             getattr(ax, f"set_{axis}scale")("log" if scaled else "linear")
         ax.set_xlim(*x)
@@ -136,26 +146,23 @@ class _Side:
         ax.set_xlabel(across, fontsize=SMALL)
         ax.set_ylabel(up if self.broken else "", fontsize=SMALL)
         if shows == "pull":
-            for axis in (ax.xaxis, ax.yaxis):
-                axis.set_ticks([0.1, 1, 10, 100, 1000], ["0.1", "1", "10", "100", "1000"])
+            ax.set_xticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
+            ax.set_yticks([0.1, 1, 10, 100, 1000], ["0.1", "1", "10", "100", "1000"])
         elif shows == "bounds":
             ax.set_xticks([-1, 0, 1, 2, 3, 4])
-            ax.set_yticks([0, 1], ["with", "without"])
+            ax.set_yticks([0, 1], ["with", "without"] if self.broken else ["", ""])
         elif shows == "digits":
             ax.set_xticks([0, 1], ["count 0", "count C"])
             ax.set_yticks([0, 20, 40, 60, 80])
         elif shows == "worlds":
-            ax.set_xticks([-2, -1, 0, 1, 2], ["−2", "−1", "0", "1", "2"])
+            ax.set_xticks([-1, 0, 1, 2, 3])
             ax.set_yticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
         else:
-            ticks = {"noise": [-4, -2, 0, 2, 4], "pairs": [-4, -2, 0, 2, 4], "joins": range(7), "ledger": [1, 4, 7, 10]}
-            ax.set_xticks(list(ticks[shows]))
-            up_ticks = {"noise": [0, 0.25, 0.5, 0.75], "pairs": [-4, -2, 0, 2, 4], "joins": [0, 25, 50, 75, 100],
-                        "ledger": range(6)}  # fmt: skip
-            ax.set_yticks(list(up_ticks[shows]))
+            for set_ticks, ticks in zip((ax.set_xticks, ax.set_yticks), TICKS[shows], strict=True):
+                set_ticks(ticks)
         self.promised.set_data(*_promise(shows, bug))
-        people = np.arange(7)
-        self.expected.set_data(*((people, 100 * _coins(people)) if shows == "joins" else ([], [])))
+        times = np.arange(7 if shows == "joins" else 0)
+        self.expected.set_data(times, 100 * _coins(times))
 
     def update(self, shows: str, exhibit: Exhibit | None, hides: str) -> None:
         """Show what was found so far."""
@@ -172,10 +179,11 @@ class _Side:
         else:
             self.verdict.set_text(f"✖ {start}: blamed" if exhibit.caught else f"✔ {start}: passes")
         self.marks.set_text("   ".join(f"{'✔' if f.passed else '✖'} {f.check}" for f in exhibit.findings))
-        told = [f.words for f in exhibit.findings if not f.passed] or [hides if self.broken and hides else ""]
-        told = told if told[0] else [exhibit.findings[0].words]
-        self.says.set_text("\n".join(textwrap.wrap(told[0], 37)[:2]))
-        getattr(self, f"_{shows}")(exhibit.drawn[shows] if shows in exhibit.drawn else exhibit.drawn)
+        failed = [f for f in exhibit.findings if not f.passed]
+        own = [f for f in exhibit.findings if f.check == TELLS.get(shows)]
+        told = hides if self.broken and hides and not failed else (failed or own or exhibit.findings)[0].words
+        self.says.set_text(_lines(told))
+        getattr(self, f"_{shows}")(exhibit.drawn[shows])
 
     def _show(self, *artists: Any) -> None:
         for artist in artists:
@@ -186,7 +194,7 @@ class _Side:
         self._show(self.line)
 
     def _noise(self, draws: Any) -> None:
-        counts, _ = np.histogram(np.clip(draws, -3.999, 3.999), EDGES)
+        counts, _ = np.histogram(draws, EDGES)
         self.bars.set_data(counts / len(draws) / np.diff(EDGES), EDGES)
         self._show(self.bars)
 
@@ -201,17 +209,12 @@ class _Side:
 
     def _bounds(self, bounds: Any) -> None:
         """Rows: without and with the person; lowest, highest, number of classes."""
-        x = np.array([*bounds[0, :2], np.nan, *bounds[1, :2]]) / np.abs(self.scale_of(bounds))
+        x = [*bounds[0, :2], np.nan, *bounds[1, :2]]
         self.line.set_data(x, [1, 1, np.nan, 0, 0])
         self._show(self.line)
         for name, (_, _, classes), y in zip(self.names, bounds, (1, 0), strict=True):
             name.set(text=f"{classes:.0f} kinds", x=-1.2, y=y + 0.1)
         self._show(*self.names)
-
-    @staticmethod
-    def scale_of(bounds: Any) -> float:
-        """C: the made-up person is at 3C + 1."""
-        return 1.0
 
     def _ledger(self, spent: Any) -> None:
         self.line.set_data(np.arange(1, ROUNDS + 1), spent)
@@ -225,10 +228,15 @@ class _Side:
         self._show(*self.names)
 
     def _worlds(self, evidence: Any) -> None:
-        for artist, world in ((self.other, "without"), (self.bars, "with")):
-            counts, _ = np.histogram(np.clip(evidence[world], RATIOS[0], RATIOS[-1]), RATIOS)
-            artist.set_data(np.maximum(100 * counts / len(evidence[world]), 1e-3), RATIOS)
+        for artist, told in zip((self.other, self.bars), evidence, strict=True):
+            counts, _ = np.histogram(np.clip(told, RATIOS[0], RATIOS[-1]), RATIOS)
+            artist.set_data(np.maximum(100 * counts / len(told), 1e-3), RATIOS)
         self._show(self.bars, self.other)
+
+
+def _lines(words: str) -> str:
+    """Two lines at most, of half the picture's width."""
+    return textwrap.fill(words, WIDE, max_lines=2, placeholder=" …")
 
 
 def _promise(shows: str, bug: str) -> tuple[Any, Any]:
@@ -256,12 +264,12 @@ class _Grid:
     """All bugs by all checks."""
 
     def __init__(self, figure: Figure) -> None:
-        ax = self.ax = axes(figure, (0.335, 0.02, 0.65, 0.79))
-        columns = [*SHORT.values(), "sound twin"]
+        ax = self.ax = axes(figure, (0.33, 0.02, 0.58, 0.735))
+        columns = [*CHECKS, "its sound twin"]
         ax.set_xlim(-0.5, len(columns) - 0.3)
         ax.set_ylim(len(CATALOGUE) - 0.5, -0.6)
-        ax.set_xticks(range(len(columns)), columns, fontsize=SMALL)
         ax.xaxis.tick_top()
+        ax.set_xticks(range(len(columns)), columns, fontsize=SMALL, rotation=28, ha="left", rotation_mode="anchor")
         ax.set_yticks(range(len(CATALOGUE)), [bug.label for bug in CATALOGUE.values()], fontsize=SMALL)
         ax.tick_params(length=0)
         ax.spines[["left", "bottom"]].set_visible(False)
@@ -271,9 +279,6 @@ class _Grid:
         (self.blind,) = ax.plot([], [], "o", color=grey, markersize=7, fillstyle="none", **marks)
         (self.sound,) = ax.plot([], [], "o", color=COLOUR[False], markersize=9, **marks)
         self.moving: list[Artist] = [self.caught, self.blind, self.sound]
-
-    def background(self, bug: str) -> None:
-        """Nothing here depends on the bug that is chosen."""
 
     def update(self, result: Result) -> None:
         """Mark what was found so far."""

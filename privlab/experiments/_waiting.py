@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -14,9 +15,10 @@ def for_the_accountant() -> Iterator[None]:
     yield from _meanwhile(accounting.warm_up)
 
 
-def for_the_library() -> Iterator[None]:
-    """Import diffprivlib, about 3 s, while the notebook goes on."""
-    yield from _meanwhile(lambda: import_module("diffprivlib.models"))
+def for_import(module: str) -> Iterator[None]:
+    """Import what takes long, such as "diffprivlib.models" (3 s), while the notebook goes on."""
+    if module not in sys.modules:
+        yield from _meanwhile(lambda: import_module(module))
 
 
 def _meanwhile(work: Callable[[], object]) -> Iterator[None]:

@@ -11,7 +11,7 @@ from privlab.experiments import _gallery_exhibits as exhibits
 from privlab.experiments._gallery_bugs import CATALOGUE, DELTA, RATE, STEPS
 from privlab.experiments._gallery_exhibits import Claim, Exhibit
 from privlab.experiments._gallery_picture import Picture
-from privlab.experiments._waiting import for_the_accountant, for_the_library
+from privlab.experiments._waiting import for_import, for_the_accountant
 from privlab.settings import Controls, choice, control
 from privlab.tables import pd
 
@@ -125,14 +125,14 @@ class Result:
                 for part in ([one for one in self.exhibits if one.broken == kind] for kind in (True, False))
             ]
             return (
-                f"{start}{tally[0][0]} of {tally[0][1]} bugs are caught, and {tally[1][0]} of {tally[1][1]} sound twins "
-                "are wrongly blamed."
+                f"{start}{tally[0][0]} of {tally[0][1]} bugs are caught, and {tally[1][0]} of {tally[1][1]} sound "
+                "twins are wrongly blamed."
             )
         bug, broken, sound = CATALOGUE[s.bug], self.of(s.bug, True), self.of(s.bug, False)
         words = f"“{bug.label}” is {_verdict(bug, broken)}" if broken else f"“{bug.label}” is being looked at."
         if sound is not None:
             words += " Its sound twin passes every check." if not sound.caught else " Its sound twin is blamed too."
-        return start + words
+        return f"{start}{words} Who got it wrong: {bug.who}"
 
 
 def _verdict(bug: Bug, broken: Exhibit) -> str:
@@ -145,13 +145,14 @@ def _verdict(bug: Bug, broken: Exhibit) -> str:
 def prepare(settings: Settings) -> Iterator[None]:
     """In idle time, import what other bugs need."""
     yield from for_the_accountant()
-    yield from for_the_library()
+    yield from for_import("diffprivlib.models")
 
 
 def run(settings: Settings) -> Iterator[Result | None]:
     """Let the checks loose on one bug and its sound twin, or on all of them, the quickest first."""
     s, found = settings, dict[tuple[str, bool], Exhibit]()
     claim = Claim(s.epsilon, s.clip_norm, s.trials, s.seed)
+    yield from for_import("scipy.special")
     if not (accounting.is_shipped(sampling_rate=RATE, steps=STEPS, delta=DELTA) and s.epsilon in _positions()):
         yield from for_the_accountant()
     todo = [(name, broken) for name in (CATALOGUE if s.view == "all" else [s.bug]) for broken in (True, False)]
