@@ -203,7 +203,7 @@ CATALOGUE: dict[str, Bug] = {
         ),
         Bug(
             "shuffled", "shuffled, not sampled", "joins", "Everyone joins each batch by an independent coin.",
-            "The people are shuffled and dealt out: everyone joins exactly once an epoch.",
+            "People are shuffled and dealt out: everyone joins once an epoch.",
             "Common: lxuechen/private-transformers (issue 7), TensorFlow Privacy's tutorials (issue 483). Chua et al. "
             "(2024) worked out what it costs.",
         ),
