@@ -41,7 +41,8 @@ class Bug:
     name, label : str
         In code, and on the control.
     shows : str
-        The picture of its evidence: "pull", "noise", "pairs", "joins", "bounds", "ledger", "digits" or "worlds".
+        The picture of its evidence: "pull", "noise", "pairs", "joins", "bounds", "ledger", "starts", "digits" or
+        "worlds".
     promise, slip : str
         What the claim rests on, and what is done instead.
     who : str
@@ -217,6 +218,12 @@ CATALOGUE: dict[str, Bug] = {
             "They are read off the people.",
             f"{INSTALLED}: models take bounds that are not given from the data, with a warning (issue 58); naive Bayes "
             "takes its classes from them without one.",
+        ),
+        Bug(
+            "empty_groups", "a group left empty", "starts",
+            "What can come out with one person can come out without them.",
+            "A group without people is skipped: its centre stays put.",
+            f"{INSTALLED}: KMeans, in _update_centers. Not reported there as a bug, as far as we found.",
         ),
         Bug(
             "low_digits", "the last digits of noise", "digits",

@@ -6,7 +6,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from privlab import accounting, checks, datasets, dpsgd
 from privlab.checks import Finding
 from privlab.experiments import _gallery_bugs as bugs
+from privlab.experiments import _learners_fits as fits
 from privlab.experiments._gallery_bugs import CATALOGUE, DELTA, RATE, STEPS, Bug, Plan
 from privlab.experiments._waiting import for_import, for_the_accountant
 
@@ -200,6 +201,29 @@ def _low_digits(bug: Bug, broken: bool, claim: Claim) -> Iterator[Exhibit | None
     yield from _audited(bug, broken, claim, lambda world, size: score(release(world * claim.clip_norm, size)), 500)
 
 
+def _empty_groups(bug: Bug, broken: bool, claim: Claim) -> Iterator[Exhibit | None]:
+    """K-means with two groups: everybody is at 0, or one of them at C. Starts lie in [3C/8, 7C/8] or further left."""
+    yield from for_import("diffprivlib.models")
+    from diffprivlib import BudgetAccountant
+    from diffprivlib.models import KMeans
+
+    top, state = claim.clip_norm, np.random.RandomState(int(claim.rng(bug.name, broken).integers(2**31)))
+    told: dict[str, Any] = {"bounds": (0, top), "random_state": state, "accountant": BudgetAccountant()}
+    kind, share = (KMeans, 1) if broken else (fits.filled(), 2)  # a replaced row leaves one group and enters another
+    made = kind(2, epsilon=claim.epsilon / share, **told)
+    rows = np.zeros((min(2000, max(30, math.ceil(100 / claim.epsilon))), 1))
+
+    def scores(world: int, size: int) -> Array:
+        rows[-1] = top * world
+        right = np.array([made.fit(rows).cluster_centers_.max() for _ in range(size)])
+        return np.where((right < 3 * top / 8) | (right > 7 * top / 8), 1.0, 0.0)
+
+    yield from _audited(
+        bug, broken, replace(claim, trials=max(400, claim.trials // 25)), scores, 4,
+        show=lambda *worlds: {"starts": np.array(worlds).mean(axis=1)},
+    )  # fmt: skip
+
+
 def _audited(
     bug: Bug,
     broken: bool,
@@ -218,7 +242,7 @@ def _audited(
             worlds[world] = np.append(worlds[world], scores(world, size))
             yield None
         count += size
-        if count == claim.trials or (count >= max(1000, 2 * shown) and time.perf_counter() - painted > BLOCK):
+        if count == claim.trials or (count >= max(100, 2 * shown) and time.perf_counter() - painted > BLOCK):
             finding = checks.two_worlds(*worlds, claimed=claim.epsilon)
             drawn = show(worlds[0], worlds[1])
             yield Exhibit(bug.name, broken, (*findings, finding), drawn, count / claim.trials)
@@ -326,6 +350,7 @@ _OTHERS: dict[str, Callable[[Bug, bool, Claim], Iterator[Exhibit | None]]] = {
     "shuffled": _shuffled,
     "rounds": _rounds,
     "data_bounds": _data_bounds,
+    "empty_groups": _empty_groups,
     "low_digits": _low_digits,
     "linear_regression": _linear_regression,
     "logistic_regression": _logistic_regression,

@@ -40,6 +40,7 @@ VIEWS: dict[str, tuple[str, str, str, tuple[float, float], tuple[float, float]]]
     "ledger": ("line: ε really spent · dashed: ε claimed for all", "rounds of training", "ε (claimed = 1)",
                (0.5, ROUNDS + 0.5), (0, 5.5)),
     "digits": ("bars: answers whose last digits only noise around 0 can have", "", "answers (%)", (-0.6, 1.6), (0, 80)),
+    "starts": ("bars: runs whose right-hand centre is where no centre can start", "", "runs (%)", (-0.6, 1.6), (0, 80)),
     "worlds": ("bars: runs with the person · outline: without · dashed: most that ε allows",
                "evidence for the person (in ε)", "runs (%)", (-1.6, 3.4), (0.02, 150)),
 }  # fmt: skip
@@ -50,6 +51,8 @@ TICKS: dict[str, tuple[list[float], list[float]]] = {
     "joins": ([0, 1, 2, 3, 4, 5, 6], [0, 25, 50, 75, 100]),
     "ledger": ([1, 4, 7, 10], [0, 1, 2, 3, 4, 5]),
 }
+
+WORLDS = {"digits": ("count 0", "count C"), "starts": ("nobody at C", "one person")}  # under their bars
 
 
 class Picture:
@@ -151,8 +154,8 @@ class _Side:
         elif shows == "bounds":
             ax.set_xticks([-1, 0, 1, 2, 3, 4])
             ax.set_yticks([0, 1], ["with", "without"] if self.broken else ["", ""])
-        elif shows == "digits":
-            ax.set_xticks([0, 1], ["count 0", "count C"])
+        elif shows in WORLDS:
+            ax.set_xticks([0, 1], WORLDS[shows])
             ax.set_yticks([0, 20, 40, 60, 80])
         elif shows == "worlds":
             ax.set_xticks([-1, 0, 1, 2, 3])
@@ -227,6 +230,8 @@ class _Side:
             name.set(text=f"{100 * share:.1f}", x=x - 0.2, y=100 * share + 1)
         self._show(*self.names)
 
+    _starts = _digits
+
     def _worlds(self, evidence: Any) -> None:
         for artist, told in zip((self.other, self.bars), evidence, strict=True):
             counts, _ = np.histogram(np.clip(told, RATIOS[0], RATIOS[-1]), RATIOS)
@@ -265,7 +270,7 @@ class _Grid:
 
     def __init__(self, figure: Figure) -> None:
         ax = self.ax = axes(figure, (0.33, 0.02, 0.58, 0.735))
-        columns = [*CHECKS, "its sound twin"]
+        columns = [*CHECKS, "sound twin"]
         ax.set_xlim(-0.5, len(columns) - 0.3)
         ax.set_ylim(len(CATALOGUE) - 0.5, -0.6)
         ax.xaxis.tick_top()
