@@ -109,14 +109,15 @@ def test_a_bug_hides_where_it_is_said_to(name, clip_norm):
     assert examined(name, True, clip_norm=1.2 if name == "unscaled_noise" else 3).caught
 
 
-@pytest.mark.parametrize(("batches", "noise", "claimed", "really"), [(100, 1.0, 0.72, 4.06)])
-def test_shuffling_costs_what_was_published(batches, noise, claimed, really):
+@pytest.mark.parametrize(("batches", "noise"), [(100, 1.0), (2, 3.0)])
+def test_shuffling_costs_what_was_published(batches, noise):
     spent = bugs.spent_by_shuffling(noise, batches, 1e-5)
     c = np.linspace(-2, 15, 40_000)
     without, within = (1 - ndtr((c - at) / noise) * ndtr(c / noise) ** (batches - 1) for at in (1, 2))
     worth = (within > 1e-5) & (without > 1e-9)
     assert spent == pytest.approx(np.log((within[worth] - 1e-5) / without[worth]).max(), rel=1e-3)
-    assert spent >= really - 0.005 > claimed
+    if batches == 100:
+        assert spent == pytest.approx(4.06, abs=0.01), "where Poisson sampling would cost 0.72"
 
 
 def test_shuffled_people_join_once_an_epoch():
