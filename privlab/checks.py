@@ -110,7 +110,7 @@ def sensitivity(step: Step, batches: Sequence[Array], *, clip_norm: float, divis
     """
     worst = max(farthest(step, batches, length * clip_norm, divisor) for length in LENGTHS) / clip_norm
     passed = worst <= 1 + SLACK
-    far = "by C at most, as promised" if passed else f"by {worst:.3g} times C" if worst < 1e4 else "as far as they like"
+    far = "by C at most, as promised" if passed else f"by {worst:.4g} times C" if worst < 1e4 else "as far as they like"
     return Finding("sensitivity", passed, f"One person can move the sum {far}.", worst, 1 + SLACK)
 
 
@@ -138,7 +138,8 @@ def noise(draws: Array, *, scale: float, family: Literal["gaussian", "laplace"] 
     -----
     Size: Σz² (or 2Σ|z|) is χ² with n (or 2n) degrees of freedom; too little fails, too much breaks no promise. 10,000
     draws find 5 % too little 99 times in 100. Shape: the Kolmogorov–Smirnov distance, once the size is put right, so
-    that its quantile, meant for a known size, is on the safe side. Fresh: continuous noise never comes twice.
+    that its quantile, meant for a known size, is on the safe side. Fresh: continuous noise never comes twice (noise in
+    whole numbers does, and is not for this check).
     """
     from scipy import special
 

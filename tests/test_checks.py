@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from privlab import checks, dpsgd
+from privlab import checks, dpsgd, gradients, mechanisms
 
 
 def clipped(gradients):
@@ -135,3 +135,29 @@ def test_two_worlds_are_told_apart_only_as_far_as_epsilon_allows():
     told = checks.two_worlds(without, 1.8 + rng.laplace(size=20_000), claimed=1)
     assert not told.passed
     assert told.statistic < 1.8
+
+
+@pytest.mark.parametrize(("mechanism", "family"), [("laplace", "laplace"), ("gaussian", "gaussian")])
+def test_the_labs_own_noise_passes(mechanism, family):
+    draws = mechanisms.noisy(np.zeros(4000), mechanism, 2.5)
+    assert checks.noise(draws, scale=2.5, family=family).passed
+    assert not checks.noise(draws, scale=2.9, family=family).passed
+
+
+@pytest.mark.parametrize("hidden", [0, 3])
+def test_the_labs_own_trainer_moves_by_c_at_most(hidden):
+    plan = dpsgd.Plan(np.ones(1, np.float32), np.full(1, 0.5, np.float32), 0.1, 10, hidden=hidden)
+
+    def trained(rows, rng):
+        """A row is a person's features, constant and target; the sum of their clipped gradients."""
+        data = dpsgd.TrainingData.make(rows[:, :-2], rows[:, -1], "squared", units=10)
+        model = (gradients.Hidden if hidden else gradients.Linear)(data, plan)
+        theta = model.start(np.random.default_rng(0))[None]
+        return model.gradient(theta, data.X[None, :-1], data.y[None, :-1], data.norm2[None, :-1], 1)[0].astype(float)
+
+    people = np.random.default_rng(1).standard_normal((9, 6))
+    for size in (1, 4, 9):
+        for direction in checks.directions(people[:size]):
+            for length in (0.1, 1.0, 1e3):
+                assert checks.pull(trained, people[:size], length * direction, 1) <= 0.5 * (1 + 1e-5)
+    assert checks.pull(trained, people, 1e3 * people[0], 1) == pytest.approx(0.5, rel=1e-4)

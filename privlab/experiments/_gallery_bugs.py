@@ -232,13 +232,13 @@ CATALOGUE: dict[str, Bug] = {
             f"{INSTALLED}: its Laplace noise (issues 19 and 94; Mironov 2012, Haney et al. 2022).",
         ),
         Bug(
-            "linear_regression", "a library's line", "noise",
+            "linear_regression", "diffprivlib's line", "noise",
             "Laplace noise hides each of the sums that the line is made of.",
             "One sensitivity is reckoned with the lower bound twice. With bounds (0, C) it is 0: no noise at all.",
             f"{INSTALLED}: LinearRegression, line 144 (issues 104 and 105, open).",
         ),
         Bug(
-            "logistic_regression", "a library's classifier", "worlds",
+            "logistic_regression", "diffprivlib's classifier", "worlds",
             "Random weights in the loss hide a row of length 10 C.",
             "Noise is set for a row's length, where its square is needed.",
             f"{INSTALLED}: LogisticRegression with a large data_norm. The reasoning is in its issue 10: 2cq where rows "

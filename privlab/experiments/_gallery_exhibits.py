@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from privlab.checks import Finding
 from privlab.experiments import _gallery_bugs as bugs
 from privlab.experiments import _learners_fits as fits
 from privlab.experiments._gallery_bugs import CATALOGUE, DELTA, RATE, STEPS, Bug, Plan
-from privlab.experiments._waiting import for_import, for_the_accountant
+from privlab.experiments._waiting import for_import, for_the_accountant, meanwhile
 
 if TYPE_CHECKING:
     from privlab.dpsgd import Array
@@ -132,15 +132,15 @@ def _shuffled(bug: Bug, broken: bool, claim: Claim) -> Iterator[Exhibit | None]:
 
 
 def _rounds(bug: Bug, broken: bool, claim: Claim) -> Iterator[Exhibit | None]:
-    planned = 1 if broken else ROUNDS
     yield from for_the_accountant()
-    sigma = accounting.noise_multiplier(epsilon=claim.epsilon, sampling_rate=RATE, steps=STEPS * planned, delta=DELTA)
-    yield None
-    found = []
+    planned: dict[str, Any] = {"sampling_rate": RATE, "steps": STEPS * (1 if broken else ROUNDS), "delta": DELTA}
+    calibrate = partial(accounting.noise_multiplier, epsilon=claim.epsilon, **planned)
+    yield from meanwhile(calibrate)  # both keep their answers
+    found, sigma = [], calibrate()
     for rounds in range(1, ROUNDS + 1):
-        ran = STEPS * rounds
-        found.append(checks.account(claim.epsilon, noise_multiplier=sigma, sampling_rate=RATE, steps=ran, delta=DELTA))
-        yield None
+        ran: dict[str, Any] = planned | {"noise_multiplier": sigma, "steps": STEPS * rounds}
+        yield from meanwhile(partial(accounting.epsilon, **ran))
+        found.append(checks.account(claim.epsilon, **ran))
     spent = np.array([one.statistic for one in found]) / claim.epsilon
     yield Exhibit(bug.name, broken, (found[-1],), {"ledger": spent})
 
@@ -261,15 +261,17 @@ def _linear_regression(bug: Bug, broken: bool, claim: Claim) -> Iterator[Exhibit
     truth, draws = float((rows**2).sum()), np.empty(claim.trials)
     at = time.perf_counter()
     for k in range(claim.trials):
-        _, sums = library._construct_regression_obj(
+        _, sums = library._construct_regression_obj(  # what `fit` calls, where the slip is
             rows, np.zeros(len(rows)), bounds, (np.zeros(1), np.ones(1)), claim.epsilon, 0.0, state
         )
         draws[k] = float(sums[2][0, 0]) - truth
-        if time.perf_counter() - at > BLOCK:
+        if k + 1 in (1000, claim.trials):
+            seen = draws[: k + 1]
+            finding = checks.noise(seen, scale=scale, family="laplace")
+            yield Exhibit(bug.name, broken, (finding,), {"noise": seen / scale}, (k + 1) / claim.trials)
+        elif time.perf_counter() - at > BLOCK:
             yield None
             at = time.perf_counter()
-    finding = checks.noise(draws, scale=scale, family="laplace")
-    yield Exhibit(bug.name, broken, (finding,), {"noise": draws / scale})
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class Settings(Controls):
     bug: str = choice(
         default="no_clipping", label="bug", among=lambda: tuple(CATALOGUE), words=lambda name: CATALOGUE[name].label,
         offered=lambda settings, name: settings.view == "one" or name == settings.bug,
-        hint="Each was published. What comes after 'a library' runs as it is installed.",
+        hint="Each was published; the last five run diffprivlib as it is installed.",
     )  # fmt: skip
     view: str = choice(
         default="one", label="show", among=lambda: tuple(VIEWS), words=lambda view: VIEWS[view],
