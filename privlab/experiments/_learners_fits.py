@@ -97,7 +97,7 @@ def _settings(epsilon: float, seed: int) -> dict[str, Any]:
 
 
 @cache
-def _filled() -> Any:
+def filled() -> Any:
     """KMeans of diffprivlib with a made-up row on each centre, so that no cluster is ever empty."""
     from diffprivlib.models import KMeans
 
@@ -116,7 +116,7 @@ def _clusters(sample: Sample, epsilon: float, size: int, seed: int) -> Found:
 
         centres = KMeans(size, n_init=4, random_state=seed).fit(sample.X).cluster_centers_
     else:
-        model = _filled()(size, bounds=(-1, 1), **_settings(epsilon / 2, seed))
+        model = filled()(size, bounds=(-1, 1), **_settings(epsilon / 2, seed))
         centres = model.fit(sample.X).cluster_centers_
     near = ((sample.unseen[:, None] - centres) ** 2).sum(axis=2).min(axis=1).mean()
     return {"centres": centres, "score": float(1 - near / sample.unseen.var(axis=0).sum())}
