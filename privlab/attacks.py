@@ -43,11 +43,16 @@ class Attack:
     joined: Array
 
     @cached_property
+    def _falling(self) -> tuple[Array, Array]:
+        """The order of all pairs by falling score, and who in that order was in."""
+        order = np.argsort(self.scores, axis=None)[::-1]
+        return order, self.joined.ravel()[order]
+
+    @cached_property
     def roc(self) -> tuple[Array, Array]:
         """(false alarms, hits) at every threshold, as shares, from (0, 0) to (1, 1)."""
-        order = np.argsort(self.scores, axis=None, kind="stable")[::-1]
-        scores, joined = self.scores.ravel()[order], self.joined.ravel()[order]
-        last = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)  # of people with equal scores
+        order, joined = self._falling
+        last = np.append(np.flatnonzero(np.diff(self.scores.ravel()[order])), len(order) - 1)  # of equal scores
         hits = np.cumsum(joined)[last]
         alarms = last + 1 - hits
         return np.append(0, alarms / alarms[-1]), np.append(0, hits / hits[-1])
@@ -83,17 +88,16 @@ class Attack:
         People and models are crossed, so each is resampled on its own (Rubin's Bayesian bootstrap) and the two squared
         deviations are added. The shadow models that gave the scores stay as they are.
         """
-        outside = self.scores[~self.joined]
-        edges = np.unique(np.quantile(outside, 1 - FALSE_ALARMS[:-1], method="higher"))
-        bins = np.searchsorted(edges, self.scores, side="left")
-        low, high = np.zeros(len(FALSE_ALARMS) + 1), np.zeros(len(FALSE_ALARMS) + 1)
+        order, joined = self._falling
+        alarms = np.cumsum(~joined)
+        place, width = np.searchsorted(FALSE_ALARMS * alarms[-1], alarms), len(FALSE_ALARMS)
+        low, high = np.zeros(width + 1), np.zeros(width + 1)
         for axis, count in enumerate(self.scores.shape):
             if count == 1:
                 continue
-            own = np.arange(count).reshape((-1, 1) if axis == 0 else (1, -1)) * (len(edges) + 1) + bins
-            size = count * (len(edges) + 1)
+            own = (order % count if axis else order // self.scores.shape[1]) * width + place
             outs, ins = (
-                np.bincount(own[side], minlength=size).reshape(count, -1) for side in (~self.joined, self.joined)
+                np.bincount(own[side], minlength=count * width).reshape(count, -1) for side in (~joined, joined)
             )
             found = _resampled(outs, ins, axis)
             low += (found[0] - np.quantile(found, (1 - LEVEL) / 2, axis=0)) ** 2
@@ -129,13 +133,13 @@ class Attack:
 
 
 def _resampled(outside: Array, inside: Array, axis: int) -> Array:
-    """Hits at `FALSE_ALARMS` and the AUC (1 + resamples, 82) from counts (people or models, bins of rising score).
+    """Hits at `FALSE_ALARMS` and the AUC (1 + resamples, 82) from counts (people or models, bins of falling score).
 
     The first row is not resampled.
     """
     weights = np.random.default_rng([len(outside), axis]).standard_exponential((RESAMPLED, len(outside)))
     weights = np.concatenate([np.ones((1, len(outside))), weights])
-    alarms, hits = (np.cumsum((weights @ side)[:, ::-1], axis=1) for side in (outside, inside))
+    alarms, hits = (np.cumsum(weights @ side, axis=1) for side in (outside, inside))
     alarms, hits = (np.pad(side / side[:, -1:], ((0, 0), (1, 0))) for side in (alarms, hits))
     found = np.stack([np.interp(FALSE_ALARMS, *pair) for pair in zip(alarms, hits, strict=True)])
     return np.column_stack([found, np.trapezoid(hits, alarms, axis=1)])

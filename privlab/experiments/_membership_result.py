@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,11 @@ class Result:
         """The most that (ε, δ) lets any attacker on the private models find."""
         return hit_limit(false_alarms, self.settings.epsilon, DELTA)
 
+    @property
+    def most(self) -> str:
+        """That limit at `ALARM`, of 100 members, rounded up."""
+        return f"{math.ceil(1000 * float(self.limit(ALARM)) - 1e-9) / 10:g}"
+
     def frame(self) -> pd.DataFrame:
         """ROC curves: the share of members found at each share of false alarms, with its 95 % interval."""
         parts = []
@@ -109,7 +115,7 @@ class Result:
                 told = f"{100 * found:.1f} % ({_span(attack.interval(alarm))})"
                 row[name] = "" if np.isnan(found) else told
             private = model == KINDS["private"]
-            row["allowed at 1 %"] = f"{100 * float(self.limit(ALARM)):.1f} %" if private else "100 %"
+            row["allowed at 1 %"] = f"{self.most} %" if private else "100 %"
             rows.append(row)
         return pd.DataFrame(rows)
 
@@ -159,7 +165,7 @@ class Result:
                 f"{100 * middle[0]:.0f} on average over all; {private_too}, "
                 f"{100 * rates[1]:.0f} and {100 * middle[1]:.0f}. A coin: 50."
             )
-        most = f"No attacker at all could find more than {100 * float(self.limit(ALARM)):.2g} there."
+        most = f"No attacker at all could find more than {self.most} there."
         worth = [100 * self.accuracy[kind] for kind in ("plain", "private")]
         return (
             f"{start}let an attacker who accuses 1 in 100 wrongly find {_hits(plain)}; {private_too}, "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from privlab import datasets
 from privlab.experiments import _shadows
 from privlab.experiments._attributes_guess import Difference, Guesser, gain
 from privlab.experiments._attributes_picture import Picture
-from privlab.experiments._waiting import for_the_accountant
+from privlab.experiments._waiting import for_all, for_the_accountant
 from privlab.settings import Controls, choice, control
 from privlab.tables import pd
 
@@ -157,8 +158,7 @@ def run(settings: Settings) -> Iterator[Result | None]:
     yield from _shadows.ready(s.epsilon)
     pool = _shadows.Pool.draw(data, s.size, 0, s.seed)
     members = pool.members(s.shadows, s.seed)
-    guesser = Guesser.make(data, pool, s.hidden)
-    yield None
+    (guesser,) = yield from for_all(lambda: Guesser.make(data, pool, s.hidden))
     budgets = {"plain": None, "private": (s.epsilon, s.clip_norm)}
     fits: dict[str, list[Array]] = {kind: [] for kind in budgets}
     for first in range(0, s.shadows, TOGETHER):
@@ -170,8 +170,7 @@ def run(settings: Settings) -> Iterator[Result | None]:
                 if fit is not None:
                     fits[kind].append(fit)
             joined = members[: first + len(some)]
-            right = guesser.right(np.concatenate(fits[kind]), joined)
-            yield None
+            (right,) = yield from for_all(partial(guesser.right, np.concatenate(fits[kind]), joined))
             for side, inside in SIDES.items():
                 gains[kind, side] = gain(right, guesser.alone, joined == inside)
         yield Result(s, float(guesser.alone.mean()), guesser.common, gains, len(joined), len(joined) / s.shadows)

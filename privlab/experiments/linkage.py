@@ -171,21 +171,20 @@ def run(settings: Settings) -> Iterator[Result | None]:
     """Publish a table again and again, and count the rows that fit each person."""
     s = settings
     codes, rich = _codes()
-    rows: list[list[tuple[float, ...]]] = []
+    rows: list[Array] = []
     for repeat in range(s.repeats):
         drawn = np.random.default_rng([s.seed, repeat]).choice(ALL, s.people, replace=False)
-        key, told = np.zeros(s.people, np.int64), []
+        key, shares = np.zeros(s.people, np.int64), []
         for name in s.known:
             code = codes[name][drawn]
             key = groups(key, (code - 17) // s.age_width if name == "age" else code)
             size = np.bincount(key)
             own, yes = size[key], np.bincount(key, weights=rich[drawn])[key]
             agree = (yes == 0) | (yes == own)
-            told.append(
-                (np.mean(own == 1), np.mean((own > 1) & (own < FEW)), len(size) / s.people, float(np.mean(agree)))
-            )
+            few = (own > 1) & (own < FEW)
+            shares.append([np.mean(own == 1), np.mean(few), len(size) / s.people, np.mean(agree)])
             yield None
-        rows.append(told)
+        rows.append(np.transpose(shares))
         if repeat:
-            shares = np.array(rows).transpose(2, 0, 1)
-            yield Result(s, *shares, progress=(repeat + 1) / s.repeats)
+            alone, few, found, told = np.stack(rows, axis=1)
+            yield Result(s, alone, few, found, told, (repeat + 1) / s.repeats)

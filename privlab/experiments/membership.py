@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from privlab import attacks, datasets, models
 from privlab.experiments import _choices, _shadows
 from privlab.experiments._membership_picture import Picture
 from privlab.experiments._membership_result import Result, traits
-from privlab.experiments._waiting import for_the_accountant
+from privlab.experiments._waiting import for_all, for_the_accountant
 from privlab.settings import Controls, choice, control
 
 if TYPE_CHECKING:
@@ -105,12 +106,24 @@ def run(settings: Settings) -> Iterator[Result | None]:
                 yield None
                 if scores is not None:
                     gathered[kind].append(scores)
-        done = first + len(some)
-        scores_of = {kind: np.concatenate(parts) for kind, parts in gathered.items()}
-        joined = members[:done]
-        found = {kind: attacks.likelihood_ratio(scores[:, :-1], joined) for kind, scores in scores_of.items()}
-        yield None
-        simple = attacks.membership(np.logaddexp(0, -scores_of["plain"][:, :-1].astype(float)), joined, kind="loss")
-        accuracy = {kind: float(scores[:, -1].mean()) for kind, scores in scores_of.items()}
-        unexpected = np.mean(scores_of["plain"][:, :-1], axis=0, where=~joined) < 0
-        yield Result(s, found, simple, accuracy, models.floor(data), traits(data, pool, unexpected), done / s.shadows)
+        done, joined = first + len(some), members[: first + len(some)]
+        fits = {kind: np.concatenate(parts) for kind, parts in gathered.items()}
+        plain, private, simple = yield from for_all(
+            *(partial(_attack, fits[kind][:, :-1], joined, "likelihood-ratio") for kind in budgets),
+            partial(_attack, fits["plain"][:, :-1], joined, "loss"),
+        )
+        accuracy = {kind: float(scores[:, -1].mean()) for kind, scores in fits.items()}
+        unexpected = np.mean(fits["plain"][:, :-1], axis=0, where=~joined) < 0
+        unusual = traits(data, pool, unexpected)
+        attacked = {"plain": plain, "private": private}
+        yield Result(s, attacked, simple, accuracy, models.floor(data), unusual, done / s.shadows)
+
+
+def _attack(log_odds: Array, joined: Array, kind: attacks.Kind) -> attacks.Attack:
+    """An attack whose intervals are ready."""
+    if kind == "loss":
+        attack = attacks.membership(np.logaddexp(0, -log_odds.astype(float)), joined, kind=kind)
+    else:
+        attack = attacks.likelihood_ratio(log_odds, joined)
+    attack.intervals  # noqa: B018 - kept
+    return attack
