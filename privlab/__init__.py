@@ -12,7 +12,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from privlab import accounting, composition, datasets, experiments, questions
+from privlab import accounting, attacks, composition, datasets, experiments, questions
 from privlab.datasets import Dataset, from_frame, load
 from privlab.experiments import run
 from privlab.questions import answer
@@ -32,6 +32,7 @@ __all__ = [
     "Schema",
     "accounting",
     "answer",
+    "attacks",
     "composition",
     "datasets",
     "experiments",
