@@ -37,7 +37,7 @@ def _best_withheld() -> str:
 @cache
 def _all_out(questions: int) -> bool:
     """Whether so many exact counts about 200 people give nearly all secrets away."""
-    found = _run("reconstruction", questions=questions)
+    found = _run("reconstruction", questions=questions, seeds=4)
     return bool(found.estimate("exact").mean[found.held] > 0.99)
 
 
