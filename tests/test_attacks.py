@@ -123,6 +123,24 @@ def test_intervals_cover_the_truth_over_people_and_models():
     assert np.median(widths) < 0.12
 
 
+@pytest.mark.parametrize(("people", "models"), [(0.7, 0.0), (0.0, 0.7)])
+def test_intervals_are_as_wide_as_attacks_differ(people, models):
+    """Whether it is people or models that some leak of more than others, one at a time."""
+    aucs, hits, halves = [], [], []
+    for seed in range(80):
+        rng = np.random.default_rng([seed, 2])
+        joined = coins(30, 90, seed)
+        gap = 1 + people * rng.standard_normal(90) + models * rng.standard_normal((30, 1))
+        attack = Attack(rng.standard_normal((30, 90)) + gap * joined, joined)
+        aucs.append(attack.auc)
+        hits.append(attack.hits(0.1))
+        halves.append([*(np.array(attack.auc_interval) - attack.auc), *(attack.interval(0.1) - attack.hits(0.1))])
+    low, high, hits_low, hits_high = np.mean(halves, axis=0)
+    for found, ends in ((aucs, (-low, high)), (hits, (-hits_low, hits_high))):
+        for end in ends:
+            assert 0.7 < end / (1.96 * np.std(found)) < 1.4
+
+
 @pytest.mark.parametrize(
     ("losses", "joined", "words"),
     [

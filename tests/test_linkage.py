@@ -39,6 +39,9 @@ def test_fewer_rows_leave_more_people_alone():
     few, many = (privlab.run("linkage", people=n).share("alone") for n in (1000, 30_000))
     assert few.mean[-1] > many.mean[-1] + 0.3
     assert few.band[-1] > many.band[-1]
+    result = privlab.run("linkage", people=1000, repeats=2)
+    assert (result.found > result.alone + result.few / 4).all()
+    assert (result.found < result.alone + (1 - result.alone) / 2).all()
 
 
 def test_no_known_column_is_refused():
@@ -166,15 +169,27 @@ def test_what_a_model_betrays_of_its_members_is_found_and_nothing_of_others():
         assert abs(found.mean) < 0.03
 
 
-def test_the_interval_of_a_gain_covers_it():
+def test_each_model_is_compared_with_the_others_that_lack_the_person():
+    guesser, fits, joined = made(people=5, models=12, leak=1.0)
+    better = np.empty_like(fits)
+    for model in range(12):
+        for person in range(5):
+            others = [k for k in range(12) if k != model and not joined[k, person]]
+            there = fits[others, :, person]
+            better[model, :, person] = (fits[model, :, person] - there.mean(axis=0)) / there.std(axis=0)
+    own = np.array([[better[k, guesser.truth[i], i] for i in range(5)] for k in range(12)])
+    weight = own[joined].mean() - own[~joined].mean()
+    expected = np.argmax(guesser.chances.T + weight * better, axis=1) == guesser.truth
+    np.testing.assert_array_equal(guesser.right(fits, joined), expected)
+
+
+@pytest.mark.parametrize(("people", "models"), [(0.2, 0.02), (0.02, 0.2)])
+def test_the_interval_of_a_gain_covers_it(people, models):
     covered = 0
     for seed in range(100):
         rng = np.random.default_rng(seed)
-        people, models = rng.normal(0, 0.2, 80), rng.normal(0, 0.1, (60, 1))
-        right = rng.random((60, 80)) < np.clip(0.5 + people + models, 0, 1)
-        alone = np.zeros(80)
-        counted = rng.random((60, 80)) < 0.5
-        found = _attributes_guess.gain(right, alone, counted)
+        chance = 0.5 + people * rng.standard_normal(80) + models * rng.standard_normal((60, 1))
+        found = _attributes_guess.gain(rng.random((60, 80)) < chance, np.zeros(80), rng.random((60, 80)) < 0.5)
         covered += abs(found.mean - 0.5) < found.half
     assert covered >= 88
 

@@ -76,6 +76,7 @@ def test_a_pool_is_of_real_people_with_the_labels_asked_for():
     assert len(set(pool.rows.tolist())) == 200
     np.testing.assert_array_equal(pool.X, data.X_train[pool.rows])
     assert pool.flipped.sum() == 30
+    assert pool.training.units == 100, "public, whoever is in"
     np.testing.assert_array_equal(pool.y != data.y_train[pool.rows], pool.flipped)
     members = pool.members(400, 0)
     assert abs(members.mean() - 0.5) < 5 * 0.5 / math.sqrt(members.size)

@@ -62,7 +62,7 @@ QUESTIONS = {
         among=KNOWN,
     ),
     "questions": Question(
-        lambda given: 100 <= given <= 230 and _all_out(round(given)) and not _all_out(round(0.75 * given)),
+        lambda given: 100 <= given <= 230 and _all_out(round(given)),
         "About as many counts as there are people: each is one equation, and each secret one unknown.",
         "Move m to the left from 300 until the exact answers no longer tell every secret, and back until they just do.",
     ),
