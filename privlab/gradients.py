@@ -40,7 +40,11 @@ def _gram(X: Array, m: int) -> Array:
 
 def _weights(plan: Plan) -> Array | None:
     """What each unit's gradient counts in each model: 1 or 0 (K, n); None: 1 everywhere."""
-    return None if plan.members is None else plan.members.astype(np.float32)
+    if plan.members is None:
+        return None
+    if plan.sampling_rate < 1:
+        raise ValueError(f"'sampling_rate' must be 1 where models have members. Got {plan.sampling_rate:g}.")
+    return plan.members.astype(np.float32)
 
 
 class Scratch:

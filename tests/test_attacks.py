@@ -201,3 +201,15 @@ def test_models_learn_from_their_members_alone(name, clip):
 def test_members_are_for_full_batches():
     with pytest.raises(ValueError, match="'sampling_rate' must be 1"):
         trained("dp-sgd-logistic", coins(3, 40), sampling_rate=0.5)
+
+
+def test_the_penalty_is_scikit_learn_s():
+    from sklearn.linear_model import LogisticRegression
+
+    data = datasets.load("german")
+    X, y = data.X_train[:200], data.y_train[:200]
+    laid = dpsgd.TrainingData.make(X, y, "logistic")
+    plan = dpsgd.Plan(np.zeros(1), np.full(1, np.inf), 1.0, 400, learning_rate=0.5, penalty=0.05)
+    ours = dpsgd.train(laid, plan, (0,)).first[:, 0]
+    theirs = LogisticRegression(C=1 / (0.05 * 200), fit_intercept=False, tol=1e-8).fit(laid.X[:-1], y)
+    np.testing.assert_allclose(ours, theirs.coef_[0], atol=2e-3)

@@ -99,8 +99,12 @@ def test_what_the_text_says_helps_does_and_nothing_else() -> None:
     def found(**values: object) -> float:
         return float(privlab.run("membership", **values).attacks["plain"].hits(0.01))
 
-    as_opened = found()
-    assert found(steps=2) < 0.4 * as_opened
+    opened, mild, strong = (privlab.run("membership", penalty=penalty) for penalty in (1e-4, 0.1, 1))
+    as_opened = float(opened.attacks["plain"].hits(0.01))
+    assert mild.attacks["plain"].hits(0.01) == pytest.approx(2 / 3 * as_opened, abs=0.005)
+    assert mild.accuracy["plain"] > opened.accuracy["plain"]
+    assert strong.attacks["plain"].hits(0.01) < 0.02
+    assert strong.accuracy["plain"] == pytest.approx(strong.floor, abs=0.005)
     assert found(label_noise=20) > 0.9 * as_opened
     assert found(model="dp-sgd-mlp", shadows=128) > 1.3 * as_opened
     many = privlab.run("membership", size=2000, shadows=128)

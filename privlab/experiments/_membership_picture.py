@@ -26,7 +26,7 @@ STYLES: dict[str, tuple[str, Any]] = {
     "private": (COLOURS["private"], "-"),
 }
 LIMIT_TEXT = "#8A3D6B"
-BINS = np.arange(0.28, 1.021, 0.04)  # of how often the attacker is right
+BINS = np.linspace(0.28, 1, 19)  # of how often the attacker is right
 
 
 class Picture:

@@ -132,8 +132,8 @@ class Result:
             "The attacker knows everything about the person they ask about, how the models were trained and people "
             "like those they learned from, and sees the finished model. Someone who knows less finds less.",
             f"ε is for adding or removing one person, at δ = {DELTA:g}: every step takes all members, cuts their pulls "
-            f"to C = {s.clip_norm:.3g} and adds Gaussian noise (exact composition). The noise here is floating-point "
-            "noise, so ε is idealised.",
+            f"to C = {s.clip_norm:.3g} and adds Gaussian noise, T = {s.steps:,} times (exact composition). The noise "
+            "here is floating-point noise, so ε is idealised. Regularisation costs no privacy.",
             odds(s.epsilon, DELTA),
             "Each person is in each model by a coin of their own. Each model is attacked with all others as shadows, "
             "itself left out (LiRA, Carlini et al. 2022, online).",
@@ -152,7 +152,7 @@ class Result:
         s, plain, private = self.settings, self.attacks["plain"], self.attacks["private"]
         name = datasets.card(s.dataset).short
         start = (
-            f"Learning from n = {s.size:,} people of {name} for T = {s.steps:,} steps with wrong labels = "
+            f"Learning from n = {s.size:,} people of {name} with λ = {s.penalty:.3g} and wrong labels = "
             f"{s.label_noise:.3g} in 100, models without privacy "
         )
         private_too = f"with ε = {s.epsilon:.3g} and C = {s.clip_norm:.3g}"

@@ -101,13 +101,14 @@ def train(
     steps: int,
     seed: Seed,
     score: Callable[[Weights], Array],
+    penalty: float = 0.0,
 ) -> Iterator[Array | None]:
     """Train a model for each row of `members`; yields None while it takes time, then the scores of all.
 
-    `budget` is (ε, C); None trains without clipping and noise.
+    `budget` is (ε, C); None trains without clipping and noise. `penalty` is `dpsgd.Plan`'s.
     """
     sigma, clip = (0.0, math.inf) if budget is None else (noise(budget[0], steps), budget[1])
     width = len(members)
     plan = models.CATALOGUE[name].plan(pool.training, np.full(width, sigma), np.full(width, clip), 1.0, steps)
-    for item in dpsgd.sweep(pool.training, replace(plan, members=members), [seed], score):
+    for item in dpsgd.sweep(pool.training, replace(plan, members=members, penalty=penalty), [seed], score):
         yield None if item is None else item[1]

@@ -37,10 +37,9 @@ class Settings(Controls):
         default=150, label="people n in each model's training", low=20, high=20_000, slider=(25, 2000), scale="log",
         ends=("few", "many"), hint="Each model learns from a random half of a pool of twice as many people.",
     )  # fmt: skip
-    steps: int = control(
-        default=60, label="training steps T", low=1, high=5000, slider=(2, 400), scale="log",
-        ends=("stops early", "trains long"),
-        hint="Stopping early is a kind of regularisation: the longer a model trains, the closer it fits its people.",
+    penalty: float = control(
+        default=1e-4, label="regularisation λ", low=0, high=1, slider=(1e-4, 1), scale="log",
+        ends=("learns by heart", "kept small"), hint="Keeps a model's weights small, so that it follows nobody far.",
     )  # fmt: skip
     label_noise: float = control(
         default=0.0, label="wrong labels (of 100)", low=0, high=50, slider=(0, 40), places=41,
@@ -59,6 +58,11 @@ class Settings(Controls):
     clip_norm: float = control(
         default=1.0, label="clipping norm C", low=0.01, high=100, slider=(0.1, 10), scale="log", advanced=True,
         ends=("clips more", "clips less"), hint="Of the private models: how far one person may pull a step.",
+    )  # fmt: skip
+    steps: int = control(
+        default=60, label="training steps T", low=1, high=5000, slider=(2, 400), scale="log",
+        ends=("stops early", "trains long"), advanced=True,
+        hint="Stopping early is a kind of regularisation, too: the longer a model trains, the closer it fits.",
     )  # fmt: skip
     shadows: int = control(
         default=256, label="shadow models", low=64, high=4096, slider=(64, 1000), scale="log", places=13, advanced=True,
@@ -102,7 +106,7 @@ def run(settings: Settings) -> Iterator[Result | None]:
     for first in range(0, s.shadows, TOGETHER[s.model]):
         some = members[first : first + TOGETHER[s.model]]
         for kind, budget in budgets.items():
-            for scores in _shadows.train(pool, s.model, some, budget, s.steps, (s.seed, 2, first), score):
+            for scores in _shadows.train(pool, s.model, some, budget, s.steps, (s.seed, 2, first), score, s.penalty):
                 yield None
                 if scores is not None:
                     gathered[kind].append(scores)
