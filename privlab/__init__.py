@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from privlab import accounting, anonymity, composition, consent, datasets, experiments, minimise, questions
 from privlab import accounting, audit, composition, datasets, experiments, questions
+from privlab import accounting, attacks, composition, datasets, experiments, questions
 from privlab.datasets import Dataset, from_frame, load
 from privlab.experiments import run
 from privlab.ledger import Ledger
@@ -43,6 +44,7 @@ __all__ = [
     "answer",
     "check",
     "audit",
+    "attacks",
     "composition",
     "consent",
     "datasets",

@@ -75,14 +75,7 @@ class TrainingData:
 
     @classmethod
     def make(
-        cls,
-        X: Array,
-        y: Array,
-        loss: Loss,
-        *,
-        outputs: int = 1,
-        people: Array | None = None,
-        units: int | None = None,
+        cls, X: Array, y: Array, loss: Loss, *, outputs: int = 1, people: Array | None = None, units: int | None = None
     ) -> TrainingData:
         """Lay out features X (rows, d) and targets y (rows,).
 
@@ -145,6 +138,10 @@ class Plan:
     momentum : float in [0, 1)
     watched : int
         A step, counted from 0: the weights that it starts from are kept as `Weights.entering`. -1: none.
+    members : bool (K, n), optional
+        Which units each model learns from. Only for full batches (`sampling_rate` 1) of units that are rows.
+    penalty : float
+        λ of the L2 penalty λ/2·‖θ‖², the constant included, that is added to the mean loss. It costs no privacy.
     """
 
     noise_multiplier: Array
@@ -155,6 +152,8 @@ class Plan:
     learning_rate: float | Array = 2.0
     momentum: float = 0.9
     watched: int = -1
+    members: Array | None = None
+    penalty: float = 0.0
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.clip_norm[self.noise_multiplier > 0]).all():
@@ -175,6 +174,7 @@ class Plan:
                 noise_multiplier=self.noise_multiplier[i : i + size],
                 clip_norm=self.clip_norm[i : i + size],
                 learning_rate=rates[i : i + size],
+                members=None if self.members is None else self.members[i : i + size],
             )
             for i in range(0, self.width, size)
         ]
@@ -183,8 +183,7 @@ class Plan:
 def usual_rate(units: int) -> float:
     """The sampling rate where none is chosen: batches of about 500 units, but no less than 2 % of the public n.
 
-    Larger batches train small sets better at the same ε; smaller ones lose nothing where there are many people, and
-    are quicker.
+    Larger batches train small sets better at the same ε; smaller ones are quicker and lose nothing among many people.
     """
     return max(USUAL_RATE, float(f"{min(1, USUAL_BATCH / units):.2g}"))
 
@@ -308,6 +307,8 @@ def train_together(
         if noises is not None:
             for sums, noise in zip(gradient, next(noises), strict=True):
                 sums += noise * scale
+        if plan.penalty:
+            gradient += np.float32(plan.penalty * plan.sampling_rate * data.units) * theta
         velocity *= plan.momentum
         velocity += gradient
         theta -= pace * velocity

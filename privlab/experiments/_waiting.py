@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import wait
 from importlib import import_module
+from typing import TypeVar
 
-from privlab import accounting, dpsgd
+from privlab import accounting, cores, dpsgd
+
+T = TypeVar("T")
 
 
 def for_the_accountant() -> Iterator[None]:
@@ -28,3 +32,11 @@ def meanwhile(work: Callable[[], object]) -> Iterator[None]:
     while warming.is_alive():
         warming.join(dpsgd.PATIENCE)
         yield
+
+
+def for_all(*work: Callable[[], T]) -> Generator[None, None, list[T]]:
+    """Do pieces of array arithmetic in the cores' threads while the notebook goes on, and return what they return."""
+    jobs = [cores.shared().threads.submit(one) for one in work]
+    while wait(jobs, timeout=dpsgd.PATIENCE).not_done:
+        yield
+    return [job.result() for job in jobs]
