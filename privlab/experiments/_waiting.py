@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import wait
+from typing import TypeVar
 
-from privlab import accounting, dpsgd
+from privlab import accounting, cores, dpsgd
+
+Found = TypeVar("Found")
 
 
 def for_the_accountant() -> Iterator[None]:
@@ -15,3 +19,11 @@ def for_the_accountant() -> Iterator[None]:
     while warming.is_alive():
         warming.join(dpsgd.PATIENCE)
         yield
+
+
+def elsewhere(job: Callable[[], Found]) -> Generator[None, None, Found]:
+    """Do what takes long in a thread: yields None meanwhile, and returns what came of it."""
+    future = cores.shared().threads.submit(job)
+    while wait([future], timeout=dpsgd.PATIENCE).not_done:
+        yield None
+    return future.result()
