@@ -35,7 +35,7 @@ def test_the_text_is_the_one_on_its_card():
     assert card.licence == "public domain"
     assert "To be, or not to be,--that is the question:--" in lines
     assert not any(letter.isdigit() or letter == "@" for line in lines for letter in line)
-    with pytest.raises(ValueError, match="'text' must be among plays. Got 'poems'"):
+    with pytest.raises(ValueError, match=r"'text' must be among plays\. Got 'poems'"):
         texts.lines("poems")
 
 
@@ -166,20 +166,28 @@ def test_the_attack_is_the_likelihood():
     """Ranking by the score is ranking by the Gaussian density of all noisy counts."""
     found = secrets.candidates("pin", 48)
     width = sum(map(len, found.ids))
-    rng, copies, scale, secret = np.random.default_rng(1), 5, 3.0, 1234
-    some = np.append(rng.choice(secrets.POSSIBLE, 300, replace=False), secret)
-    z = np.concatenate([ngrams.noise((9,), b, ids) for b, ids in zip(ngrams.BEFORE, found.ids, strict=True)])
-    seen = scale * z
-    seen[found.members[secret][found.members[secret] < width]] += copies
-    density = []
-    for candidate in some:
-        mean = np.zeros(width)
-        mean[found.members[candidate][found.members[candidate] < width]] = copies
-        density.append(-((seen - mean) ** 2).sum() / (2 * scale**2))
-    expected = 1 + (np.array(density) > density[-1]).sum()
-    parts = found.overlap(secrets.line("pin", secret), 48)[some], found.noise((9,))[some], found.sizes[some]
-    got = secrets.ranks(*parts, np.array([copies]), np.array([scale]), len(some) - 1, 0.0)
-    assert got.tolist() == [expected]
+    rng, copies, scale, secret = np.random.default_rng(1), 5, 20.0, 1234
+    some = np.append(rng.choice(secrets.POSSIBLE, 600, replace=False), secret)
+    for seed in range(4):
+        noises = [ngrams.noise((seed,), b, ids) for b, ids in zip(ngrams.BEFORE, found.ids, strict=True)]
+        seen = scale * np.concatenate(noises)
+        seen[found.members[secret][found.members[secret] < width]] += copies
+        density = []
+        for candidate in some:
+            mean = np.zeros(width)
+            mean[found.members[candidate][found.members[candidate] < width]] = copies
+            density.append(-((seen - mean) ** 2).sum() / (2 * scale**2))
+        expected = 1 + (np.array(density) > density[-1]).sum()
+        parts = found.overlap(secrets.line("pin", secret), 48)[some], found.noise((seed,))[some], found.sizes[some]
+        got = secrets.ranks(*parts, np.array([copies]), np.array([scale]), len(some) - 1, 0.0)
+        assert got.tolist() == [expected]
+
+
+def test_lines_with_fewer_cells_are_not_held_against_them():
+    sizes = secrets.candidates("pin", 48).sizes
+    assert sizes[1111] < sizes[1234] == 9
+    even, shorter = np.array([2, 2]), np.array([2, 1])
+    assert secrets.ranks(even, np.zeros(2), shorter, np.ones(1), np.ones(1), 0, 0.0).tolist() == [2]
 
 
 def test_ranks_of_a_secret_that_was_never_told_are_guesses():

@@ -128,9 +128,9 @@ class Result:
         times = "once" if s.copies == 1 else f"{s.copies:,} times"
         seen = "is found and replaced" if s.secret == "card" else "has no check digit, so no finder sees it"
         said = (
-            f"With {secrets.KINDS[s.secret]} told {times} (copies = {s.copies:.3g}) and ε = {s.epsilon:.3g} for a line, "
-            f"{bits['private']:.1f} of its {np.log2(secrets.POSSIBLE):.1f} bits are out, and an attacker names it at "
-            f"once {at_once:.0f} times in 100; the noise allows {_up(float(self.limit[k]))} bits at most. "
+            f"With {secrets.KINDS[s.secret]} told {times} (copies = {s.copies:.3g}) and noise of ε = {s.epsilon:.3g} "
+            f"for a line, {bits['private']:.1f} of its {np.log2(secrets.POSSIBLE):.1f} bits are out, and an attacker "
+            f"names it at once {at_once:.0f} times in 100; the noise allows {_up(float(self.limit[k]))} bits at most. "
             f"Without protection {bits['plain']:.1f} bits are out. With tokens {bits['tokens']:.1f}, for it {seen}; "
             f"blind guessing gives {secrets.guessing():.1f}."
         )

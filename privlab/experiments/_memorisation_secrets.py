@@ -146,8 +146,8 @@ def limit(copies: Array, noise_multiplier: Array) -> Array:
     """The mean exposure (K,) that nobody can pass: proven for Gaussian noise and a group of `copies` lines.
 
     A secret drawn at random that is not in the text has rank ≤ r with chance r/N. With it in, all counts together move
-    by copies·Δ at most, and the chance of any event p becomes Φ(Φ⁻¹(p) + copies/σ) at most (Dong, Roth & Su 2022), which
-    holds on average over the secrets too, for it is concave in p.
+    by copies·Δ at most, and the chance of any event p becomes Φ(Φ⁻¹(p) + copies/σ) at most (Dong, Roth & Su 2022).
+    That holds on average over the secrets too, for it is concave in p.
     """
     from scipy.special import ndtr
 
@@ -158,5 +158,5 @@ def limit(copies: Array, noise_multiplier: Array) -> Array:
 
 def guessing() -> float:
     """The mean exposure of a secret that is not in the text."""
-    quantiles, steps = _spread()
+    _, steps = _spread()
     return float(np.arange(1, POSSIBLE) / POSSIBLE @ steps)
