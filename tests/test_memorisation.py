@@ -35,7 +35,7 @@ def test_the_text_is_the_one_on_its_card():
     assert card.licence == "public domain"
     assert "To be, or not to be,--that is the question:--" in lines
     assert not any(letter.isdigit() or letter == "@" for line in lines for letter in line)
-    with pytest.raises(ValueError, match=r"'text' must be among plays\. Got 'poems'"):
+    with pytest.raises(ValueError, match=r"'text' must be among notes, plays\. Got 'poems'"):
         texts.lines("poems")
 
 
@@ -185,7 +185,7 @@ def test_the_attack_is_the_likelihood():
 
 def test_lines_with_fewer_cells_are_not_held_against_them():
     sizes = secrets.candidates("pin", 48).sizes
-    assert sizes[1111] < sizes[1234] == 9
+    assert sizes[1111] < sizes[1234] == 10
     even, shorter = np.array([2, 2]), np.array([2, 1])
     assert secrets.ranks(even, np.zeros(2), shorter, np.ones(1), np.ones(1), 0, 0.0).tolist() == [2]
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 
-from privlab.experiments import run
+from privlab.experiments import memorisation
 from privlab.questions import Question, near
 
 
+@cache
 def _named_at_once(copies: int) -> float:
     """How often the attacker names a card number at once, at ε = 1."""
-    found = run("memorisation", epsilon=1, copies=copies)
-    return float(np.mean(found.ranks["private"][:, found.held] == 1))
+    results = memorisation.run(memorisation.Settings(epsilon=1, copies=copies))
+    ranked = next(one for one in results if one is not None and len(one.ranks["private"]) == one.settings.seeds)
+    return float(np.mean(ranked.ranks["private"][:, ranked.held] == 1))
 
 
 def _turns_over(copies: float) -> bool:
