@@ -40,3 +40,9 @@ def for_all(*work: Callable[[], T]) -> Generator[None, None, list[T]]:
     while wait(jobs, timeout=dpsgd.PATIENCE).not_done:
         yield
     return [job.result() for job in jobs]
+
+
+def elsewhere(job: Callable[[], T]) -> Generator[None, None, T]:
+    """The same for one piece."""
+    (found,) = yield from for_all(job)
+    return found
