@@ -253,6 +253,16 @@ def divisor(plan: Plan, clients: int, total: int, weight: float) -> float:
     return expected * (min(total, clients * plan.cap) / plan.cap if plan.cap else clients)
 
 
+def moved(weights: Array, total: Array, weight: Array, plan: Plan, clients: int, rows: int) -> Array:
+    """The server's next models (d + 1, S), from the noised sums of updates and the weights (S,) of who answered.
+
+    `rows` is the declared, public number of rows of all clients.
+    """
+    by = np.array([divisor(plan, clients, rows, float(one)) for one in weight], np.float32)
+    step: Array = weights + np.float32(plan.server_rate) * total / by
+    return step
+
+
 def _stream(seed: Seed, number: int) -> np.random.Generator:
     return np.random.Generator(np.random.SFC64([*seed, number]))
 
@@ -331,9 +341,7 @@ def train(rows: Rows, plan: Plan, seeds: Sequence[Seed]) -> Iterator[History]:
         if plan.protect == "local":
             noises = np.stack([local_noise(plan, clients, width, seed, step)[some] for seed in seeds], axis=-1)
             total += np.einsum("nds,ns->ds", noises, those)
-        total += noise[step]
-        by = [divisor(plan, clients, rows.total, float(one)) for one in counts.sum(axis=0)]
-        weights[step + 1] = weights[step] + np.float32(plan.server_rate) * total / np.array(by, np.float32)
+        weights[step + 1] = moved(weights[step], total + noise[step], counts.sum(axis=0), plan, clients, rows.total)
         yield History(weights[: step + 2], come[: step + 1].sum(axis=1), pull, times)
 
 

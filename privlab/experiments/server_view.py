@@ -162,8 +162,8 @@ class Result:
         return (
             "Each client sends one gradient of a logistic model at its start. Divided by its last entry, one person's "
             "is the record itself. Of several, the server takes what is likeliest in each column, knowing what people "
-            "are like in general. The sum of a few still tells which values occur in each column; which belong together, "
-            "and to whom, is what is lost. A cleverer attack may read more; only ε limits every attack.",
+            "are like in general. The sum of a few still tells which values occur in each column, not which belong "
+            "together. A cleverer attack may read more; only ε limits every attack.",
             "A column counts as read if the category is right, or a number to a hundredth of its range. Only shares "
             "over many clients are shown, never a record; only public data sets are offered.",
             "Grey marks: the commonest value, without any update.",
