@@ -3,12 +3,13 @@
 import json
 import math
 import os
+import sys
 import warnings
 
 import numpy as np
 import pytest
 
-from privlab import federated
+from privlab import cli, deployment, federated
 
 with warnings.catch_warnings():  # of what Flower imports
     warnings.simplefilter("ignore")
@@ -113,3 +114,62 @@ def test_nothing_is_reported_to_anybody():
     from flwr.supercore import telemetry
 
     assert telemetry.FLWR_TELEMETRY_ENABLED == "0"
+
+
+def test_flower_takes_the_app_that_is_written_for_it(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from flwr.cli.config_utils import load_and_validate
+    told = flower.configuration(clients=3, protect="local")
+    deployment._write(tmp_path, told, 12345)
+    config, _ = load_and_validate(tmp_path / "app" / "pyproject.toml")
+    assert config["tool"]["flwr"]["app"]["config"] == told
+    assert config["project"]["dependencies"] == []
+    assert "127.0.0.1:12345" in (tmp_path / "home" / "config.toml").read_text("utf-8")
+
+
+def test_ports_are_different_and_free():
+    ports = deployment._free_ports(5)
+    assert len(set(ports)) == 5
+    assert not any(map(deployment._answers, ports))
+
+
+def test_processes_are_ended_and_their_failures_told(tmp_path):
+    with deployment._processes(tmp_path) as started:
+        started.start(sys.executable, "-c", "import time; time.sleep(60)")
+        started.check()
+        assert started.environment["FLWR_TELEMETRY_ENABLED"] == "0"
+        process = started.running[0][1]
+        with pytest.raises(RuntimeError, match=r"failed: .*no such thing"):
+            started.call(sys.executable, "-c", "raise SystemExit('no such thing')")
+        with pytest.raises(TimeoutError, match=r"within 0\.3 seconds"):
+            deployment._until(lambda: False, started, 0.3)
+    assert process.returncode is not None
+    with pytest.raises(RuntimeError, match=r"has ended"):
+        started.check()
+
+
+def test_without_flower_it_is_said_what_adds_it(monkeypatch, capsys):
+    monkeypatch.setattr(deployment, "is_there", lambda: False)
+    assert cli.main(["federated"]) == 1
+    assert ".[federated]" in capsys.readouterr().err
+    with pytest.raises(ModuleNotFoundError, match=r"pip install .*federated"):
+        deployment.train()
+
+
+def test_the_command_trains_and_tells(monkeypatch, capsys):
+    asked = {}
+
+    def train(**chosen):
+        asked.update(chosen)
+        return {"accuracy": [0.8, 0.84], "reports": [3, 2], "epsilon": 1.99}
+
+    monkeypatch.setattr(deployment, "train", train)
+    assert cli.main(["federated", "--clients", "3", "--rounds", "2", "--protect", "central", "--epsilon", "2"]) == 0
+    assert asked == {"clients": 3, "rounds": 2, "protect": "central", "epsilon": 2.0}
+    said = capsys.readouterr().out
+    assert "round 2: 84.0 % right on unseen people, 2 updates" in said
+    assert "1.99" in said
+    for words in (["--clients", "0"], ["--rounds", "x"]):
+        with pytest.raises(SystemExit):
+            cli.main(["federated", *words])

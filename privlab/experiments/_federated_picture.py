@@ -183,11 +183,12 @@ class _Kinds:
             self.right.plot([], [], color=COLOURS["attacker"], linewidth=11, solid_capstyle="butt", **moving)[0]
             for _ in range(MOST)
         ]
+        self.doubts = [self.right.plot([], [], color="#222222", linewidth=1.5, **moving)[0] for _ in range(MOST)]
         words = {"color": blue, "fontsize": SMALL, "fontweight": "bold", "ha": "center", "va": "bottom", **moving}
         self.name = self.left.text(0, 0, "together", **words)
         self.name_alone = self.left.text(0, 0, "alone", **{**words, "color": ALONE, "va": "top"})
         self.moving: list[Artist] = [
-            *self.lines, *self.spans, *self.pulls, self.dots, self.diamonds, self.name, self.name_alone
+            *self.lines, *self.spans, *self.pulls, *self.doubts, self.dots, self.diamonds, self.name, self.name_alone
         ]  # fmt: skip
 
     def background(self, result: Result) -> None:
@@ -207,17 +208,20 @@ class _Kinds:
         found = uncertainty.estimate(result.right)
         mean, half = 100 * found.mean, 100 * np.nan_to_num(found.release)
         self.dots.set_data(mean, rows - 0.14)
-        alone, groups, drift = result.clients_alone, result.groups, result.drift.mean(axis=0)
+        alone, groups, pull = result.clients_alone, result.groups, uncertainty.estimate(result.drift)
+        doubt = np.nan_to_num(pull.band)
         middles = np.full(number, np.nan)
         for k in range(MOST):
             there = k < number
             those = 100 * alone[groups == k] if there and len(alone) else np.zeros(0)
             self.lines[k].set_visible(there)
             self.pulls[k].set_visible(there)
+            self.doubts[k].set_visible(there)
             self.spans[k].set_visible(len(those) > 0)
             if there:
                 self.lines[k].set_data([mean[k] - half[k], mean[k] + half[k]], [rows[k] - 0.14] * 2)
-                self.pulls[k].set_data([0, min(drift[k], self.longest)], [k, k])
+                self.pulls[k].set_data([0, min(pull.mean[k], self.longest)], [k, k])
+                self.doubts[k].set_data([max(0, pull.mean[k] - doubt[k]), pull.mean[k] + doubt[k]], [k, k])
             if len(those):
                 middles[k] = those.mean()
                 self.spans[k].set_data(np.percentile(those, (10, 90)), [rows[k] + 0.14] * 2)

@@ -194,7 +194,7 @@ class Result:
             "local": f"With ε = {s.epsilon:.3g} for each client and noise on each update, {who} ",
         }[s.protect]
         rounds = self.scores.shape[1]
-        band = f" ± {100 * found.band[-1]:.1f}" if len(self.scores) > 1 else ""
+        band = f" ± {100 * found.band[-1]:.1g}" if len(self.scores) > 1 else ""
         text = (
             f"{start}learn in {rounds} round{'s' if rounds > 1 else ''} to be right about "
             f"{100 * found.mean[-1]:.1f}{band} % of unseen people on {datasets.card(s.dataset).short}; "

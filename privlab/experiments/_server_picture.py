@@ -20,7 +20,7 @@ LEFT, RIGHT = (0.2, 0.125, 0.335, 0.72), (0.6, 0.625, 0.375, 0.185)
 MOST = 34  # columns
 SHOWN = 14  # column names that fit
 BINS = 41
-WIDE = 34  # characters of a line of the card
+WIDE = 33  # characters of a line of the card
 LINES = 4  # of the card
 EDGES = {"none": (-0.6, 0.6), "masks": (0.0, 1.0), "noise": (-25.0, 25.0), "both": (0.0, 1.0)}
 ARRIVES = {
@@ -40,7 +40,7 @@ class Picture:
         What `update` moves; all else is background.
     """
 
-    size = (7.4, 5.2)
+    size = (7.1, 5.2)
 
     def __init__(self, figure: Figure) -> None:
         self.title, self.key = heading(figure)
