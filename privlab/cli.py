@@ -103,7 +103,9 @@ def federated(*, clients: int, rounds: int, protect: str, epsilon: float) -> int
     found = deployment.train(clients=clients, rounds=rounds, protect=protect, epsilon=epsilon)
     for number, score in enumerate(found["accuracy"], start=1):
         print(f"round {number}: {100 * score:.1f} % right on unseen people, {found['reports'][number - 1]} updates")
-    print(f"ε over all rounds, for a whole client: {found['epsilon']:.3g}")
+    print(
+        f"ε over all rounds, for a whole client: {found['epsilon']:.3g} (idealised: coins and noise come from a seed)"
+    )
     return 0
 
 

@@ -48,7 +48,7 @@ def is_there() -> bool:
     return importlib.util.find_spec("flwr") is not None
 
 
-def train(*, patience: float = 180.0, **chosen: Any) -> dict[str, Any]:
+def train(*, patience: float = 600.0, **chosen: Any) -> dict[str, Any]:
     """Start a SuperLink and a SuperNode for each client, train, stop them all, and return the server's report.
 
     Parameters
@@ -68,7 +68,7 @@ def train(*, patience: float = 180.0, **chosen: Any) -> dict[str, Any]:
     ModuleNotFoundError
         Without Flower; the message says how to add it.
     RuntimeError
-        If a process ends before the training does, with the last lines that it wrote.
+        If a process ends before the training does, or the training fails; with what it said.
     TimeoutError
     """
     if not is_there():
@@ -95,6 +95,8 @@ def train(*, patience: float = 180.0, **chosen: Any) -> dict[str, Any]:
         started.call("flwr", "run", str(folder / "app"), "room")
         _until(report.exists, started, patience)
         found: dict[str, Any] = json.loads(report.read_text("utf-8"))
+        if "failed" in found:
+            raise RuntimeError(f"The server's app failed. {found['failed']}")
         return found
 
 

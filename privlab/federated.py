@@ -208,8 +208,11 @@ def _gradient(X: Array, y: Array, local: Array) -> Array:
 
 
 def weigh(sizes: Array, plan: Plan) -> Array:
-    """What each client's update counts, at most 1: alike, or by its rows up to the public cap."""
-    if plan.cap:
+    """What each client's update counts, at most 1: alike, or by its rows up to the public cap.
+
+    Under local privacy always alike, for the server must not learn how many rows a client has.
+    """
+    if plan.cap and plan.protect != "local":
         return np.minimum(sizes, plan.cap) / np.float32(plan.cap)
     return np.ones(len(sizes), np.float32)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ __all__ = ["client_app", "configuration", "server_app"]
 
 DELTA = 1e-5
 PARTS = 4
-PATIENCE = 120.0  # seconds that the server waits for nodes, and for the answers of a round
+PATIENCE = 300.0  # seconds that the server waits for nodes, and for the answers of a round
 
 
 def configuration(**chosen: Any) -> dict[str, Any]:
@@ -111,34 +112,48 @@ def make_server() -> ServerApp:
 
     @app.main()
     def main(grid: Grid, context: Context) -> None:
-        """Lead the rounds and write what came of them."""
-        data, rows, plan, seed = _everything(_told(context), server=True)
-        nodes = _nodes(grid, rows.clients)
-        noise = federated.server_noise(plan, rows.width, seed)
-        weights = np.zeros((plan.rounds + 1, rows.width, 1), np.float32)
-        reports = np.zeros((plan.rounds, 1), int)
-        for step in range(plan.rounds):
-            answers = list(grid.send_and_receive(_calls(nodes, weights[step, :, 0], step), timeout=PATIENCE))
-            failed = [answer.error.reason for answer in answers if answer.has_error()]
-            if failed or len(answers) < len(nodes):
-                raise RuntimeError(f"All {len(nodes)} nodes must answer a round. Got {len(answers)}. {failed[:1]}")
-            updates = [answer.content["update"].to_numpy_ndarrays()[0] for answer in answers]
-            heavy = [float(answer.content["sums"]["weight"]) for answer in answers]
-            reports[step] = sum(weight > 0 for weight in heavy)
-            total = np.sum(updates, axis=0) + noise[step]
-            weight = np.array([sum(heavy)])
-            weights[step + 1] = federated.moved(weights[step], total[:, None], weight, plan, rows.clients, rows.total)
-        none = np.zeros((0, rows.width, 1), np.float32)
-        history = federated.History(weights, reports, none, none[:, 0])
-        _report(data, plan, rows.clients, history, str(context.run_config["report"]))
+        """Lead the rounds and write what came of them, or why nothing did."""
+        path = str(context.run_config["report"])
+        try:
+            _write(_lead(grid, context), path)
+        except Exception as error:
+            _write({"failed": f"{type(error).__name__}: {error}"}, path)
+            raise
 
     return app
 
 
+def _lead(grid: Grid, context: Context) -> dict[str, Any]:
+    """All rounds: the accuracy after each, ε over all, the updates that came, and the models."""
+    data, rows, plan, seed = _everything(_told(context), server=True)
+    nodes = _nodes(grid, rows.clients)
+    noise = federated.server_noise(plan, rows.width, seed)
+    weights = np.zeros((plan.rounds + 1, rows.width, 1), np.float32)
+    reports = np.zeros((plan.rounds, 1), int)
+    for step in range(plan.rounds):
+        answers = list(grid.send_and_receive(_calls(nodes, weights[step, :, 0], step), timeout=PATIENCE))
+        failed = [answer.error.reason for answer in answers if answer.has_error()]
+        if failed or len(answers) < len(nodes):
+            raise RuntimeError(f"All {len(nodes)} nodes must answer a round. Got {len(answers)}. {failed[:1]}")
+        updates = [answer.content["update"].to_numpy_ndarrays()[0] for answer in answers]
+        heavy = [float(answer.content["sums"]["weight"]) for answer in answers]
+        reports[step] = sum(weight > 0 for weight in heavy)
+        total = np.sum(updates, axis=0) + noise[step]
+        weight = np.array([sum(heavy)])
+        weights[step + 1] = federated.moved(weights[step], total[:, None], weight, plan, rows.clients, rows.total)
+    none = np.zeros((0, rows.width, 1), np.float32)
+    history = federated.History(weights, reports, none, none[:, 0])
+    X, y = data.evaluation
+    return {
+        "accuracy": [float(((X @ w[:-1] + w[-1] > 0)[:, 0] == y).mean()) for w in history.models],
+        "epsilon": plan.epsilon(DELTA, rows.clients),
+        "reports": reports[:, 0].tolist(),
+        "weights": weights[..., 0].tolist(),
+    }
+
+
 def _nodes(grid: Grid, number: int) -> list[int]:
     """The nodes, once all of them are there."""
-    import time
-
     end = time.monotonic() + PATIENCE
     while len(nodes := sorted(grid.get_node_ids())) < number:
         if time.monotonic() > end:
@@ -152,16 +167,8 @@ def _calls(nodes: list[int], weights: Array, step: int) -> list[Message]:
     return [Message(content, dst_node_id=node, message_type="train", group_id=str(step)) for node in nodes]
 
 
-def _report(data: datasets.Dataset, plan: federated.Plan, number: int, history: federated.History, path: str) -> None:
-    """Write the accuracy after each round, ε over all rounds, and the model, as JSON."""
-    X, y = data.evaluation
-    scores = [float(((X @ w[:-1] + w[-1] > 0)[:, 0] == y).mean()) for w in history.models]
-    found = {
-        "accuracy": scores,
-        "epsilon": plan.epsilon(DELTA, number),
-        "reports": history.reports[:, 0].tolist(),
-        "weights": history.weights[..., 0].tolist(),
-    }
+def _write(found: dict[str, Any], path: str) -> None:
+    """Write a report as JSON, so that whoever sees the file sees all of it."""
     if path:
         half = Path(path).with_suffix(".part")
         half.write_text(json.dumps(found), encoding="utf-8")

@@ -169,6 +169,7 @@ def test_weights_are_capped_and_the_divisor_stays_public(adult):
     assert federated.divisor(plan, 10, 32561, 3.0) == federated.divisor(plan, 10, 32561, 9.0) == 10
     assert federated.divisor(replace(plan, cap=4000), 10, 32561, 3.0) == pytest.approx(32561 / 4000)
     assert federated.divisor(replace(plan, protect="none"), 10, 32561, 3.0) == 3.0
+    assert (federated.weigh(rows.sizes, replace(plan, protect="local")) == 1).all(), "sizes are private"
 
 
 def test_local_noise_is_on_each_update_and_reports_are_bounded(adult):

@@ -96,11 +96,12 @@ def test_another_seed_gives_another_model(tmp_path):
 
 
 def test_a_round_that_a_node_misses_stops_the_run(tmp_path):
-    told = flower.configuration(rounds=2)
+    told = flower.configuration(rounds=2, report=str(tmp_path / "report.json"))
     room = Room(told)
     room.send_and_receive = lambda messages, timeout=None: []
     with pytest.raises(RuntimeError, match=r"^All 4 nodes must answer a round\. Got 0\."):
         flower.server_app(room, Context(1, 0, {}, RecordDict(), told))
+    assert "All 4 nodes must answer" in json.loads((tmp_path / "report.json").read_text("utf-8"))["failed"]
 
 
 def test_an_unknown_setting_is_refused():
