@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from importlib import import_module
 from typing import TypeVar
 
@@ -43,6 +43,12 @@ def for_all(*work: Callable[[], T]) -> Generator[None, None, list[T]]:
 
 
 def elsewhere(job: Callable[[], T]) -> Generator[None, None, T]:
-    """The same for one piece."""
-    (found,) = yield from for_all(job)
-    return found
+    """Call a function in a thread of its own and return what it returns, while the notebook goes on."""
+    beside = ThreadPoolExecutor(1)
+    try:
+        asked = beside.submit(job)
+        while wait([asked], timeout=dpsgd.PATIENCE).not_done:
+            yield
+        return asked.result()
+    finally:
+        beside.shutdown(wait=False)  # whoever moved on does not wait for it
