@@ -75,14 +75,7 @@ class TrainingData:
 
     @classmethod
     def make(
-        cls,
-        X: Array,
-        y: Array,
-        loss: Loss,
-        *,
-        outputs: int = 1,
-        people: Array | None = None,
-        units: int | None = None,
+        cls, X: Array, y: Array, loss: Loss, *, outputs: int = 1, people: Array | None = None, units: int | None = None
     ) -> TrainingData:
         """Lay out features X (rows, d) and targets y (rows,).
 
@@ -145,6 +138,9 @@ class Plan:
     momentum : float in [0, 1)
     watched : int
         A step, counted from 0: the weights that it starts from are kept as `Weights.entering`. -1: none.
+    members : bool (K, n), optional
+        Which units each model learns from: others stay out of all it does. Only for full batches (`sampling_rate` 1)
+        of units that are rows.
     """
 
     noise_multiplier: Array
@@ -155,10 +151,13 @@ class Plan:
     learning_rate: float | Array = 2.0
     momentum: float = 0.9
     watched: int = -1
+    members: Array | None = None
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.clip_norm[self.noise_multiplier > 0]).all():
             raise ValueError("'clip_norm' must be finite where there is noise. Got infinity or NaN.")
+        if self.members is not None and self.sampling_rate < 1:
+            raise ValueError(f"'sampling_rate' must be 1 where models have members. Got {self.sampling_rate:g}.")
 
     @property
     def width(self) -> int:
@@ -175,6 +174,7 @@ class Plan:
                 noise_multiplier=self.noise_multiplier[i : i + size],
                 clip_norm=self.clip_norm[i : i + size],
                 learning_rate=rates[i : i + size],
+                members=None if self.members is None else self.members[i : i + size],
             )
             for i in range(0, self.width, size)
         ]

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from privlab.dpsgd import Array
 
 
 def guess_limit(epsilon: float, delta: float = 0.0) -> float:
@@ -13,6 +19,16 @@ def guess_limit(epsilon: float, delta: float = 0.0) -> float:
     if epsilon > 700:
         return 1.0
     return min(1.0, (math.exp(epsilon) + delta) / (1 + math.exp(epsilon)))
+
+
+def hit_limit(false_alarms: Array | float, epsilon: float, delta: float = 0.0) -> Array:
+    """The largest share of members that any attacker can find at a share of false alarms (Kairouz et al. 2015).
+
+    min(1, e^ε·α + δ, 1 − e^−ε·(1 − δ − α)), for worlds with and without one person. It holds for the means over many
+    people, too, where each one's presence was drawn apart from the others'.
+    """
+    alarms, factor = np.asarray(false_alarms, float), math.exp(min(epsilon, 700))
+    return np.minimum(1.0, np.minimum(factor * alarms + delta, 1 - (1 - delta - alarms) / factor))
 
 
 def odds(epsilon: float, delta: float = 0.0) -> str:

@@ -38,6 +38,11 @@ def _gram(X: Array, m: int) -> Array:
     return rows @ rows.transpose(0, 2, 1)
 
 
+def _weights(plan: Plan) -> Array | None:
+    """What each unit's gradient counts in each model: 1 or 0 (K, n); None: 1 everywhere."""
+    return None if plan.members is None else plan.members.astype(np.float32)
+
+
 class Scratch:
     """Arrays kept from step to step: new ones of this size cost more in page faults than the arithmetic on them."""
 
@@ -60,6 +65,7 @@ class Linear:
         self.shape = (data.X.shape[1], plan.width * data.outputs)
         clip = np.asarray(plan.clip_norm, np.float32)
         self.clip = clip[:1] if (clip == clip[0]).all() else clip
+        self.members = _weights(plan)
         self.scratch = Scratch()
 
     def start(self, rng: np.random.Generator) -> Array:
@@ -86,6 +92,8 @@ class Linear:
             gram = _gram(X.reshape(-1, inputs), m)
             total2 = ((gram @ flat) * flat).reshape(len(flat), m, models, outputs).sum(axis=(1, 3))
             r.reshape(-1, m, models, outputs)[...] *= _factor(total2, self.clip)[:, None, :, None]
+        if self.members is not None:
+            z.reshape(trainings, length, models, outputs)[...] *= self.members.T[:, :, None]
         return np.matmul(X.transpose(0, 2, 1), z).reshape(trainings, -1)
 
     def spread(self, per_model: Array) -> Array:
@@ -105,6 +113,7 @@ class Hidden:
         self.first = (plan.width, data.X.shape[1], plan.hidden)
         self.second = (plan.width, plan.hidden + 1, data.outputs)
         self.cut = int(np.prod(self.first))
+        self.members = _weights(plan)
         self.clip = np.asarray(plan.clip_norm, np.float32)
         self.scratch = Scratch()
 
@@ -134,7 +143,7 @@ class Hidden:
             np.maximum(h, 0, out=h)
             z = h @ second[k, :-1] + second[k, -1]
             d2 = residual(z[:, None, :], y, self.data.loss)[:, 0, :]
-            d2 *= real
+            d2 *= real if self.members is None else self.members[k][:, None]
             back, d1 = second[k, :-1].T, self.scratch("d1", len(X), self.plan.hidden)
             if gram is None and len(back) == 1:  # d1 is d2 times a slope: half the passes over it
                 np.multiply(h > 0, back, out=d1)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from privlab import accounting, mechanisms
+from privlab import accounting, explain, mechanisms
 
 Array = npt.NDArray[np.float64]
 
@@ -126,9 +126,8 @@ class Noise:
         )
 
     def limit(self, false_alarms: Array | float) -> Array:
-        """The most hits that (ε, δ) allows any attacker at these false alarms (Kairouz, Oh & Viswanath 2015)."""
-        a, e = np.asarray(false_alarms, float), math.exp(self.epsilon)
-        return np.minimum(1.0, np.minimum(e * a + self.delta, 1 - (1 - self.delta - a) / e))
+        """The most hits that (ε, δ) allows any attacker at these false alarms."""
+        return explain.hit_limit(false_alarms, self.epsilon, self.delta)
 
     def release(self, world: int, count: int) -> Array:
         """Answers really released by OpenDP, with the system's entropy."""
