@@ -2,12 +2,18 @@
 
 import copy
 import pickle
+import time
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
+import privlab
 from privlab import ckks, datasets, encrypted
 from privlab.ckks import KeyHolder, Parameters, Server
+from privlab.experiments import _encrypted_tasks as tasks
+from privlab.experiments import _encrypted_words as words
+from privlab.experiments import encrypted as encrypted_experiment
 
 ROWS = 300
 
@@ -243,3 +249,129 @@ def test_without_the_extra_the_error_says_which_command_adds_it(monkeypatch):
     assert '".[encrypted]"' in str(error.value)
     with pytest.raises(ckks.MissingExtraError, match="'phe' is not installed"):
         encrypted.paillier_sum([[1.0]])
+
+
+def test_the_experiment_measures_what_it_says_and_keeps_every_bound():
+    result = privlab.run("encrypted", count=60, scale_bits=30, degree="8192", seeds=2)
+    assert {key: len(costs) for key, costs in result.rows.items()} == {
+        ("plain", 0): 2,
+        ("ckks", 8192): 2,
+        ("ckks", 16384): 1,
+    }
+    assert result.why_not("ckks", 4096) == "no room at 128-bit security"
+    for cost in result.costs:
+        assert cost.error < cost.bound or cost.way == "plain"
+        assert cost.seconds > 0
+    assert result.same
+    assert "All decisions are the same." in result.sentence
+    plain, small, large = (result.rows[key][0].sent for key in result.rows)
+    assert plain == 8 * 60 * 50 + 8 * 60
+    assert 1.8 < large / small < 2.2, "twice the ring, twice the bytes"
+    assert result.summary()["stated bound"].iloc[1] == result.held[0].bound
+
+
+def test_the_model_that_predicts_is_adult_s():
+    data = datasets.load("adult")
+    weights = finish(tasks.trained())
+    right = (tasks.with_constant(data.evaluation[0]) @ weights > 0) == data.evaluation[1]
+    assert right.mean() > 0.84
+
+
+def test_more_people_cost_the_same():
+    few, many = (privlab.run("encrypted", count=count, seeds=1).held[0].sent for count in (10, 1000))
+    assert many == pytest.approx(few, rel=0.02)
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_sum_is_added_up_in_every_way(monkeypatch):
+    monkeypatch.setattr(encrypted, "PAILLIER_BITS", 1024)
+    result = privlab.run("encrypted", task="sum", seeds=1)
+    assert [key for key, _ in result.rows] == ["plain", "shares", "paillier", "ckks", "ckks", "ckks"]
+    assert result.settings.count == 20, "the usual number of clients"
+    assert all(cost.error < cost.bound for cost in result.costs if cost.way != "plain")
+    shares, paillier = result.rows["shares", 0][0], result.rows["paillier", 0][0]
+    assert shares.error == paillier.error, "both round to the same multiples"
+    assert tasks.client_updates(20).shape == (20, 100)
+    assert privlab.run("encrypted", task="sum", count=51, seeds=1).why_not("paillier") == "not above 50 clients"
+
+
+def test_updates_are_those_of_the_clients_own_people():
+    data = datasets.load("adult")
+    updates = tasks.client_updates(1).reshape(50, 2)
+    expected = data.X_train.astype(float).T @ (0.5 - np.eye(2)[data.y_train.astype(int)]) / len(data.X_train)
+    np.testing.assert_allclose(updates[:-1], expected, rtol=1e-9)
+    assert np.abs(tasks.client_updates(30)).max() < 1
+
+
+def test_training_has_no_room_in_the_smallest_ring():
+    result = privlab.run("encrypted", task="training", seeds=1)
+    assert result.held == ()
+    assert "there is no room at 128-bit security for training steps at N = 4,096" in result.sentence
+    larger = privlab.run("encrypted", task="training", degree="8192", seeds=1)
+    assert larger.held[0].error < larger.held[0].bound < 1e-3
+    assert "A training of 150 steps would take" in larger.sentence
+
+
+@pytest.mark.parametrize("task", ["inference", "sum", "training"])
+def test_without_the_extra_the_experiment_still_runs_and_says_so(monkeypatch, task):
+    monkeypatch.setattr(ckks, "find_spec", lambda name: None)
+    result = privlab.run("encrypted", task=task)
+    assert {cost.way for cost in result.costs} == {"plain", "shares"} - ({"shares"} if task != "sum" else set())
+    assert result.progress == 1
+    assert f"CKKS is not installed. This adds it: {ckks.EXTRA}" in result.sentence
+    assert ckks.EXTRA in result.assumptions[-1]
+    picture = encrypted_experiment.Picture(Figure(figsize=encrypted_experiment.Picture.size))
+    picture.update(result)
+    notes = [row.note.get_text() for row in picture.rows]
+    assert notes.count("not installed") == (4 if task == "sum" else 3)
+
+
+def test_results_hold_numbers_and_settings_alone():
+    result = privlab.run("encrypted", seeds=1)
+    kinds = {type(value) for cost in result.costs for value in vars(cost).values()}
+    assert kinds == {str, int, float}
+    assert set(vars(result)) - {"rows"} == {"settings", "costs", "same", "progress"}
+    assert len(pickle.dumps(result)) < 5000, "the smallest key has 80,000 bytes"
+    assert set(result.settings.as_dict()) == {"count", "scale_bits", "degree", "task", "seeds"}
+
+
+def test_pieces_of_work_are_short():
+    """In CPU time, for the machine may be busy: nothing holds its caller for long."""
+    pieces, start = [], time.thread_time()
+    for _ in encrypted_experiment.run(encrypted_experiment.Settings.make(seeds=2)):
+        pieces.append(time.thread_time() - start)
+        start = time.thread_time()
+    assert np.quantile(pieces, 0.99) < 0.03
+
+
+def test_the_picture_shows_every_way_and_its_bound():
+    picture = encrypted_experiment.Picture(Figure(figsize=encrypted_experiment.Picture.size))
+    result = privlab.run("encrypted", seeds=2)
+    assert picture.update(result)
+    assert not picture.update(result)
+    names = [row.name.get_text() for row in picture.rows]
+    assert names == ["in the clear", "▸ CKKS 4,096", "CKKS 8,192", "CKKS 16,384", "", ""]
+    row = picture.rows[1]
+    assert row.bound.get_xdata()[0] == result.held[0].bound
+    assert row.middles[2].get_xdata()[0] == max(one.error for one in result.held)
+    assert row.words[1].get_text().endswith("MB")
+
+
+@pytest.mark.parametrize(
+    ("value", "time_said", "size_said"),
+    [
+        (0.0000123, "12 µs", "0.0 B"),
+        (0.044, "44 ms", "0.0 B"),
+        (2.34, "2.3 s", "2.3 B"),
+        (4.8e6, "4800000 s", "4.8 MB"),
+    ],
+)
+def test_numbers_in_words(value, time_said, size_said):
+    assert words.seconds(value) == time_said
+    assert words.size(value) == size_said
+
+
+def test_errors_in_words():
+    assert [words.tiny(value) for value in (0.0, 0.02, 6.6e-6, 9.7e-10, 4e-12)] == [
+        "0", "0.02", "7·10⁻⁶", "1·10⁻⁹", "4·10⁻¹²",
+    ]  # fmt: skip
