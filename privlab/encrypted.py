@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 LEVELS = {"inference": 1, "sum": 0, "training": 4}  # products in a row
 FRACTION, FIELD = 32, 56  # bits after the point of a number made whole, and of all of it where several are packed
 PAILLIER_BITS = 3072  # of n, for 128 bits of security
-SIGMOID_DEGREE, SIGMOID_RANGE = 3, 6.0
+SIGMOID_DEGREE, SIGMOID_RANGE = 3, 8.0
 
 Outcomes = Generator[None, None, "Outcome"]
 
@@ -147,7 +147,7 @@ def sum_bound(parameters: Parameters, clients: int) -> float:
 
 @cache
 def sigmoid_polynomial() -> tuple[float, float, float]:
-    """Find (a, b, error): σ(z) is ½ + a·z + b·z³ up to that error on [-6, 6], by least squares."""
+    """Find (a, b, error): σ(z) is ½ + a·z + b·z³ up to that error on [-8, 8], by least squares."""
     z = np.linspace(-SIGMOID_RANGE, SIGMOID_RANGE, 2001)
     powers, wanted = np.column_stack([z, z**SIGMOID_DEGREE]), 1 / (1 + np.exp(-z)) - 0.5
     a, b = np.linalg.lstsq(powers, wanted, rcond=None)[0].tolist()
@@ -160,22 +160,32 @@ def reach() -> float:
     return min(SIGMOID_RANGE, sqrt(a / (-3 * b)))
 
 
-def _stay(weights: Array) -> Array:
-    """Weights near enough to 0 that no row in [-1, 1] leaves the reach."""
-    most = reach() / len(weights)
+def _stay(weights: Array, length: float) -> Array:
+    """Weights near enough to 0 that no row leaves the reach."""
+    most = reach() / length
     return np.clip(weights, -most, most)
 
 
-def polynomial_training(X: Array, y: Array, steps: int, rate: float) -> Array:
-    """Weights (d,) after steps of logistic regression in the clear, the polynomial standing in for the sigmoid."""
-    (a, b, _), weights = sigmoid_polynomial(), np.zeros(X.shape[1])
+def polynomial_training(
+    X: Array, y: Array, steps: int, rate: float, length: float, start: Array | float = 0.0
+) -> Array:
+    """Weights (d,) after steps of logistic regression in the clear, the polynomial standing in for the sigmoid.
+
+    `length` is public: no row of X has a larger sum of sizes. It keeps the weights where no row leaves the reach.
+    """
+    (a, b, _), weights = sigmoid_polynomial(), np.zeros(X.shape[1], X.dtype) + start
     for _ in range(steps):
         z = X @ weights
-        weights = _stay(weights - rate * X.T @ (a * z + b * z**3 - (y - 0.5)) / len(y))
+        weights = _stay(weights - rate * X.T @ (a * z + b * z**3 - (y - 0.5)) / len(y), length)
     return weights
 
 
-def training(parameters: Parameters, X: Array, y: Array, steps: int, rate: float) -> Outcomes:
+def fastest(length: float) -> float:
+    """The largest rate of steps: a longer one might drive two sets of weights apart."""
+    return 2 / (sigmoid_polynomial()[0] * length)
+
+
+def training(parameters: Parameters, X: Array, y: Array, steps: int, rate: float, length: float) -> Outcomes:
     """Steps of logistic regression on rows X (n, d) in [-1, 1], labels y (n,) and weights the server cannot read.
 
     A step is `polynomial_training`'s. The server computes every row's pull on every weight: four products in a row.
@@ -187,11 +197,11 @@ def training(parameters: Parameters, X: Array, y: Array, steps: int, rate: float
     Raises
     ------
     ValueError
-        For a rate above 2 / (a·d): steps that long may drive errors apart.
+        For a rate above `fastest(length)`.
     """
     meter, (a, b, _) = Meter(), sigmoid_polynomial()
-    if not 0 < rate <= 2 / (a * X.shape[1]):
-        raise ValueError(f"'rate' must be in (0, {2 / (a * X.shape[1]):.3g}]. Got {rate:g}.")
+    if not 0 < rate <= fastest(length):
+        raise ValueError(f"'rate' must be in (0, {fastest(length):.3g}]. Got {rate:g}.")
     first, second, third, last = parameters.drift
     line, curve = a / (first * second), b / (first**3 * second**2 * third)
     with meter.at("client"):
@@ -235,7 +245,7 @@ def training(parameters: Parameters, X: Array, y: Array, steps: int, rate: float
             with meter.at("client"):
                 pull[j] = keys.decrypt(result).mean() / last
             yield
-        weights = _stay(weights - rate * pull)
+        weights = _stay(weights - rate * pull, length)
     return meter.outcome(weights, training_bound(parameters, X.shape, steps, rate, largest))
 
 

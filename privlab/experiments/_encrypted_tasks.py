@@ -66,9 +66,9 @@ def prepare(name: str, count: int) -> Generator[None, None, Task]:
     if name == "training":
         X, y = numbers(count)
         return Task(
-            lambda: encrypted.polynomial_training(X, y, STEPS, RATE),
+            lambda: encrypted.polynomial_training(X, y, STEPS, RATE, X.shape[1]),
             X.nbytes + y.nbytes + X[0].nbytes,
-            lambda parameters: encrypted.training(parameters, X, y, STEPS, RATE),
+            lambda parameters: encrypted.training(parameters, X, y, STEPS, RATE, X.shape[1]),
         )
     weights = yield from trained()
     rows = with_constant(datasets.load("adult").evaluation[0][:count])

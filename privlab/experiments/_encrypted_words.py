@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from math import floor, log10
 
-_TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
+_TIMES = ((3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 _SIZES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def seconds(value: float) -> str:
-    """A time: 0.21 s, 44 ms."""
+    """A time: 44 ms, 2.3 s, 8.0 min."""
     return _in_units(value, _TIMES)
 
 

@@ -174,7 +174,7 @@ class Result:
             "opens every update. Random shares go to three servers, of which one must be honest.",
             "training": "The people's side holds the secret key, adds up what each row pulls and encrypts the weights "
             f"anew after each step; the sigmoid is a polynomial of degree {encrypted.SIGMOID_DEGREE}, within "
-            f"{encrypted.sigmoid_polynomial()[2]:.2f} on [−6, 6]. Without that help, or bootstrapping, a ciphertext "
+            f"{encrypted.sigmoid_polynomial()[2]:.2f} on [−8, 8]. Without that help, or bootstrapping, a ciphertext "
             f"is used up after {encrypted.LEVELS['training']} products.",
         }
         return (
