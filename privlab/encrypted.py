@@ -81,6 +81,16 @@ class Meter:
         return Outcome(values, **self.seconds, sent=self.sent, bound=bound)
 
 
+def finish(outcomes: Outcomes) -> Outcome:
+    """Drive a computation to its end."""
+    while True:
+        try:
+            next(outcomes)
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            return outcome
+
+
 def _add_up(
     parameters: Parameters, vectors: Array, weights: Sequence[float], meter: Meter
 ) -> Generator[None, None, Array]:
@@ -116,14 +126,16 @@ def inference(parameters: Parameters, X: Array, weights: Array) -> Outcomes:
     Yields None between pieces of work and returns an Outcome with values (rows,).
     """
     meter = Meter()
-    values = yield from _add_up(parameters, X.T, weights.tolist(), meter)
+    # A product with nothing would be no ciphertext any more: no weight is smaller than what is told apart from 0.
+    some = np.where(np.abs(weights) < 1 / parameters.scale, 1 / parameters.scale, weights)
+    values = yield from _add_up(parameters, X.T, some.tolist(), meter)
     return meter.outcome(values, inference_bound(parameters, weights))
 
 
 def inference_bound(parameters: Parameters, weights: Array) -> float:
     """Noise adds up like lengths at right angles; the rounding of rows and weights is taken at its worst."""
     p, total = parameters, float(np.abs(weights).sum())
-    rounded = SURE * p.rounding * total + 0.5 * len(weights) / p.scale
+    rounded = SURE * p.rounding * total + 2 * len(weights) / p.scale
     return SURE * p.noise * float(np.linalg.norm(weights)) + rounded + 2 * p.floating * total
 
 

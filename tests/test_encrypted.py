@@ -18,15 +18,6 @@ from privlab.experiments import encrypted as encrypted_experiment
 ROWS = 300
 
 
-def finish(outcomes):
-    """Drive a computation to its end."""
-    while True:
-        try:
-            assert next(outcomes) is None
-        except StopIteration as end:
-            return end.value
-
-
 def people(rows=ROWS):
     """Adult's numbers with a constant (rows, 6), and labels (rows,)."""
     data = datasets.load("adult")
@@ -42,7 +33,7 @@ def weights():
 @pytest.mark.parametrize(("degree", "scale_bits"), [(4096, 22), (4096, 29), (8192, 40), (16384, 50)])
 def test_an_encrypted_prediction_keeps_its_bound_which_is_near(degree, scale_bits, weights):
     X, _ = people(100)
-    found = finish(encrypted.inference(Parameters(degree, scale_bits, 1), X, weights))
+    found = encrypted.finish(encrypted.inference(Parameters(degree, scale_bits, 1), X, weights))
     worst = np.abs(found.values - X @ weights).max()
     assert found.values.shape == (100,)
     assert worst < found.bound < 15 * worst
@@ -50,10 +41,18 @@ def test_an_encrypted_prediction_keeps_its_bound_which_is_near(degree, scale_bit
     assert found.server > 0
 
 
+@pytest.mark.parametrize("small", [0.0, 1e-30, -1e-9, 2.0**-27])
+def test_weights_of_next_to_nothing_keep_the_bound(small):
+    X, _ = people(20)
+    weights = np.full(6, small)
+    found = encrypted.finish(encrypted.inference(Parameters(4096, 26, 1), X, weights))
+    assert np.abs(found.values - X @ weights).max() < found.bound
+
+
 @pytest.mark.parametrize(("degree", "scale_bits"), [(4096, 22), (8192, 34), (16384, 50)])
 def test_an_encrypted_sum_keeps_its_bound_which_is_near(degree, scale_bits):
     updates = np.random.default_rng(1).uniform(-1, 1, (20, 100))
-    found = finish(encrypted.encrypted_sum(Parameters(degree, scale_bits, 0), updates))
+    found = encrypted.finish(encrypted.encrypted_sum(Parameters(degree, scale_bits, 0), updates))
     worst = np.abs(found.values - updates.sum(axis=0)).max()
     assert found.values.shape == (100,)
     assert worst < found.bound < 12 * worst
@@ -62,7 +61,7 @@ def test_an_encrypted_sum_keeps_its_bound_which_is_near(degree, scale_bits):
 @pytest.mark.parametrize(("degree", "scale_bits"), [(8192, 24), (8192, 29), (16384, 40)])
 def test_encrypted_steps_are_the_plain_ones_up_to_their_bound(degree, scale_bits):
     X, y = people()
-    found = finish(encrypted.training(Parameters(degree, scale_bits, 4), X, y, 3, 1.5, 6))
+    found = encrypted.finish(encrypted.training(Parameters(degree, scale_bits, 4), X, y, 3, 1.5, 6))
     plain = encrypted.polynomial_training(X, y, 3, 1.5, 6)
     worst = np.abs(found.values - plain).max()
     assert worst < found.bound < 1000 * worst
@@ -180,7 +179,7 @@ def test_another_holder_s_key_does_not_open():
 def test_steps_that_might_drive_errors_apart_are_refused():
     X, y = people(20)
     with pytest.raises(ValueError, match=r"'rate' must be in \(0, 2.22\]. Got 2.3."):
-        finish(encrypted.training(Parameters(8192, 29, 4), X, y, 1, 2.3, 6))
+        encrypted.finish(encrypted.training(Parameters(8192, 29, 4), X, y, 1, 2.3, 6))
 
 
 def test_the_polynomial_is_near_the_sigmoid_and_rises_to_its_reach():
@@ -272,7 +271,7 @@ def test_the_experiment_measures_what_it_says_and_keeps_every_bound():
 
 def test_the_model_that_predicts_is_adult_s():
     data = datasets.load("adult")
-    weights = finish(tasks.trained())
+    weights = encrypted.finish(tasks.trained())
     right = (tasks.with_constant(data.evaluation[0]) @ weights > 0) == data.evaluation[1]
     assert right.mean() > 0.84
 
