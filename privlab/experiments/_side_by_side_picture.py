@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from privlab.experiments.side_by_side import Result
 
-BOX = (0.205, 0.09, 0.19, 0.69)
+BOX = (0.215, 0.09, 0.18, 0.69)
 LOW, HIGH = 60, 90
 PLACES = {"server": 0.42, "model": 0.64, "cost": 0.862}
 HEADS = {"server": "whoever runs\nit sees", "model": "the model\ntells", "cost": "a training\ncosts"}

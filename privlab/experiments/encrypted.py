@@ -203,7 +203,7 @@ class Result:
         shared = ""
         if s.task == "sum":
             one = self.rows[("shares", 0)]
-            shared = f" Random shares took {_time(one)} and {_size(one)}, at {_error(one)}."
+            shared = f" Random shares took {_time(one)} and {_size(one)}, and were off by {_error(one)}."
         if not ckks.available():
             return f"{start}nothing was encrypted: CKKS is not installed. This adds it: {ckks.EXTRA}{shared}"
         reason = self.why_not("ckks", int(s.degree))
@@ -217,8 +217,8 @@ class Result:
         held, what = self.held, tasks.TASKS[s.task]
         found = (
             f"{start}{what} on ciphertexts took {_time(held)} and {_size(held)} at N = {int(s.degree):,}; "
-            f"in the clear {_time(plain)} and {_size(plain)}. The result was off by {_error(held)}, stated were "
-            f"{words.tiny(held[0].bound)}."
+            f"in the clear {_time(plain)} and {_size(plain)}. The result was off by {_error(held)} "
+            f"(stated: at most {words.tiny(held[0].bound)})."
         )
         if s.task == "inference":
             agree = "All decisions are" if self.same else "Not all decisions are"
