@@ -1,4 +1,4 @@
-"""What ``python -m privlab lab|demo|test`` does: opens the lab, shows it as a page, tests it.
+"""What ``python -m privlab lab|demo|federated|test`` does: opens the lab, shows it, learns without gathering, tests.
 
 The Makefile only makes the environment and then calls this, so both routes behave alike.
 """
@@ -40,6 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return lab(ip=options.ip, port=options.port)
     if options.command == "demo":
         return demo(ip=options.ip, port=options.port)
+    if options.command == "federated":
+        return federated(
+            clients=options.clients, rounds=options.rounds, protect=options.protect, epsilon=options.epsilon
+        )
     if not in_checkout():
         parser.error("'test' needs a checkout of privlab. This is an installed copy without tests.")
     return run_tests(PACKAGE.parent, rest)
@@ -75,6 +79,33 @@ def demo(*, ip: str = LOOPBACK, port: int | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="privlab-") as folder:
         page = shutil.copy(start_notebook(Path.cwd()), folder)
         Voila.launch_instance(demo_arguments(Path(page), ip=ip, port=port))
+    return 0
+
+
+def federated(*, clients: int, rounds: int, protect: str, epsilon: float) -> int:
+    """Train on Adult with a SuperLink and SuperNodes of Flower's, each a process of its own on this machine.
+
+    Parameters
+    ----------
+    clients : int
+        How many nodes, among whom the people are dealt by their employer.
+    rounds : int
+    protect : {"none", "central", "local"}
+    epsilon : float
+        For a whole client, over all rounds.
+    """
+    from privlab import deployment
+
+    if not deployment.is_there():
+        print(deployment.MISSING, file=sys.stderr)
+        return 1
+    print(f"Starting a SuperLink and {clients} SuperNodes on {LOOPBACK}. Each round takes some seconds.", flush=True)
+    found = deployment.train(clients=clients, rounds=rounds, protect=protect, epsilon=epsilon)
+    for number, score in enumerate(found["accuracy"], start=1):
+        print(f"round {number}: {100 * score:.1f} % right on unseen people, {found['reports'][number - 1]} updates")
+    print(
+        f"ε over all rounds, for a whole client: {found['epsilon']:.3g} (idealised: coins and noise come from a seed)"
+    )
     return 0
 
 
@@ -183,7 +214,7 @@ def has_display() -> bool:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m privlab", description="The privacy lab.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="lab|demo|test")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="lab|demo|federated|test")
     for name, text in (
         ("lab", "open JupyterLab on the start notebook"),
         ("demo", "serve the start notebook as a page, and print its address"),
@@ -191,8 +222,20 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--ip", default=LOOPBACK, help="address to listen on (default: %(default)s)")
         command.add_argument("--port", type=_port, help="port to listen on (default: a free one)")
+    text = "train with Flower, every client a process of its own on this machine"
+    command = commands.add_parser("federated", help=text, description=text)
+    command.add_argument("--clients", type=_count, default=4, help="SuperNodes (default: %(default)s)")
+    command.add_argument("--rounds", type=_count, default=5, help="rounds (default: %(default)s)")
+    command.add_argument("--protect", choices=("none", "central", "local"), default="none", help="where noise is added")
+    command.add_argument("--epsilon", type=float, default=8.0, help="for a whole client (default: %(default)s)")
     commands.add_parser("test", help="check style and types, then run pytest with the arguments that follow")
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 50:
+        raise argparse.ArgumentTypeError(f"must be a whole number in [1, 50]. Got {text}.")
+    return int(text)
 
 
 def _port(text: str) -> int:

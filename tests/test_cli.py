@@ -53,7 +53,7 @@ def test_demo_listens_on_loopback_with_a_token_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "arguments are required: lab|demo|test"),
+        ([], "arguments are required: lab|demo|federated|test"),
         (["explore"], "invalid choice: 'explore'"),
         (["lab", "--port", "0"], "'port' must be in [1, 65535]. Got 0."),
         (["demo", "--port", "http"], "'port' must be in [1, 65535]. Got http."),

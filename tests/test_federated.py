@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
-from privlab import clients, datasets, federated
+import privlab
+from privlab import clients, datasets, experiments, federated
 from privlab.federated import Plan
 
 SEEDS = [(0, i) for i in range(3)]
@@ -167,6 +169,7 @@ def test_weights_are_capped_and_the_divisor_stays_public(adult):
     assert federated.divisor(plan, 10, 32561, 3.0) == federated.divisor(plan, 10, 32561, 9.0) == 10
     assert federated.divisor(replace(plan, cap=4000), 10, 32561, 3.0) == pytest.approx(32561 / 4000)
     assert federated.divisor(replace(plan, protect="none"), 10, 32561, 3.0) == 3.0
+    assert (federated.weigh(rows.sizes, replace(plan, protect="local")) == 1).all(), "sizes are private"
 
 
 def test_local_noise_is_on_each_update_and_reports_are_bounded(adult):
@@ -204,6 +207,9 @@ def test_fixed_cohorts_have_books_of_their_own():
     assert fixed.noise_multiplier > 1.5 * coins.noise_multiplier, "replacing a client moves the sum by twice as much"
     assert fixed.epsilon(1e-5, 200) <= 2.0
     assert fixed.epsilon(1e-5, 200) > 1.98
+    for epsilon in (0.3, 20.0):
+        plan = Plan(protect="central", participation=0.1, cohort="fixed", rounds=10).calibrated(epsilon, 1e-5, 200)
+        assert 0.98 * epsilon < plan.epsilon(1e-5, 200) <= epsilon
     assert replace(coins, cohort="fixed").epsilon(1e-5, 200) > 3
     assert (federated.joined(fixed, 200, (0,)).sum(axis=1) == 40).all()
     assert len(set(federated.joined(coins, 200, (0,)).sum(axis=1))) > 5
@@ -274,3 +280,99 @@ def test_what_is_not_finite_is_refused():
     X[3, 2] = np.nan
     with pytest.raises(ValueError, match=r"^'X' and 'y' must be finite"):
         clients.Rows.make(X, data.y_train, clients.deal(data, "alike", 3, 0.0, 0))
+
+
+def test_the_panel_s_curve_is_a_training_of_its_settings():
+    result = privlab.run("federated", dataset="german", clients=30, epsilon=3, seeds=3, participation=0.5, rounds=12)
+    data = datasets.load("german")
+    holdings = clients.deal(data, "labels", 30, 0.8, 0)
+    rows = clients.Rows.make(data.X_train, data.y_train, holdings, 4, data.n_train)
+    plan = Plan(rounds=12, participation=0.5, protect="central", clip_norm=0.3).calibrated(3.0, 1e-5, 30)
+    plan = plan.paced(30, rows.width)
+    assert result.plan == plan
+    assert plan.epsilon(1e-5, 30) <= 3
+    X, y = data.evaluation
+    for seed in range(3):
+        models = last(rows, plan, [(0, seed)]).models[..., 0]
+        expected = [((X @ w[:-1] + w[-1] > 0) == y).mean() for w in models]
+        np.testing.assert_allclose(result.scores[seed], expected, atol=0.005)
+
+
+def test_the_panel_tells_each_kind_apart():
+    result = privlab.run("federated", protect="none", seeds=2, clients=40, split="age", skew=1)
+    data = datasets.load("adult")
+    assert result.people.sum() == len(data.X_train)
+    held = np.bincount(clients.deal(data, "age", 40, 1.0, 0).kind_test) / len(data.evaluation[0])
+    assert held @ result.right.mean(axis=0) == pytest.approx(result.scores[:, -1].mean(), abs=1e-6)
+    assert result.clients_right.shape == result.clients_alone.shape == (40,)
+    np.testing.assert_allclose(result.clients_right, result.right.mean(axis=0)[result.groups])
+    alike = privlab.run("federated", protect="none", seeds=2, clients=40, split="age", skew=0)
+    assert result.drift.mean() > 2 * np.nanmax(alike.drift)
+    assert alike.references.pooled == result.references.pooled > alike.references.alone.mean()
+
+
+def test_a_first_result_is_honest_and_comes_before_the_last():
+    found = [one for one in experiments.get("federated").run(federated_settings(seeds=3)) if one is not None]
+    assert found[0].progress < found[-1].progress == 1
+    assert found[0].scores.shape[1] <= found[-1].scores.shape[1] == 60
+    np.testing.assert_allclose(found[0].scores[0], found[-1].scores[0, : found[0].scores.shape[1]])
+    assert not len(found[0].references.alone) or found[0].references.alone.shape == (200,)
+
+
+def federated_settings(**values):
+    return experiments.get("federated").Settings.make(**values)
+
+
+def test_noise_and_skew_cost_accuracy():
+    free, loud = (privlab.run("federated", protect=p, epsilon=0.2, clients=50, seeds=4) for p in ("none", "central"))
+    assert free.scores[:, -1].mean() > loud.scores[:, -1].mean() + 0.03
+    assert "ε" not in free.sentence
+    local = privlab.run("federated", protect="local", epsilon=8, seeds=4)
+    assert local.scores[:, -1].mean() < privlab.run("federated", epsilon=8, seeds=4).scores[:, -1].mean() - 0.005
+    assert "on each update" in local.sentence
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"dataset": "german", "clients": 751}, r"'clients' must be at most 750, .* Got 751\."),
+        ({"dataset": "credit", "split": "region"}, r"'split' must be among .* on 'credit'\. Got 'region'"),
+        ({"dataset": "digits"}, "'dataset' must be among "),
+    ],
+)
+def test_what_the_data_do_not_have_is_refused(values, words):
+    with pytest.raises(ValueError, match=words):
+        privlab.run("federated", **values)
+
+
+def test_a_smaller_data_set_takes_what_it_has():
+    made = federated_settings(dataset="german")
+    assert made.split == "labels"
+    assert made.clients == 200
+    most = datasets.card("breast_cancer").n_train
+    assert type(made).make(federated_settings(clients=700), dataset="breast_cancer").clients == most
+
+
+def test_capped_weights_are_public():
+    plan = federated_settings(weights="capped", clients=10, split="region", skew=1).plan()
+    assert plan.cap == math.ceil(2 * 32561 / 10)
+
+
+@pytest.mark.parametrize("view", ["rounds", "clients"])
+@pytest.mark.parametrize("values", [{}, {"protect": "local", "epsilon": 0.1}, {"split": "labels", "skew": 1}])
+def test_pictures_show_what_was_found(view, values):
+    result = privlab.run("federated", view=view, seeds=4, rounds=20, **values)
+    picture = experiments.get("federated").Picture(Figure(figsize=(6.8, 4.7)))
+    assert picture.update(result)
+    assert not picture.update(result)
+    if view == "rounds":
+        x, y = picture.rounds.line.get_data()
+        np.testing.assert_array_equal(x, np.arange(1, 21))
+        np.testing.assert_allclose(y, 100 * result.curve.mean)
+        assert picture.rounds.levels["pooled"].get_ydata()[0] == pytest.approx(100 * result.references.pooled)
+    else:
+        assert len(picture.kinds.dots.get_data()[0]) == len(result.kinds)
+        np.testing.assert_allclose(picture.kinds.dots.get_data()[0], 100 * result.right.mean(axis=0))
+        for k, bar in enumerate(picture.kinds.pulls[: len(result.kinds)]):
+            assert bar.get_data()[0][1] == pytest.approx(min(result.drift.mean(axis=0)[k], picture.kinds.longest))
+            assert np.diff(picture.kinds.doubts[k].get_data()[0])[0] > 0

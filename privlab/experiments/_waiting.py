@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TypeVar
 
 from privlab import accounting, dpsgd
+
+Answer = TypeVar("Answer")
 
 
 def for_the_accountant() -> Iterator[None]:
@@ -15,3 +19,12 @@ def for_the_accountant() -> Iterator[None]:
     while warming.is_alive():
         warming.join(dpsgd.PATIENCE)
         yield
+
+
+def for_an_answer(function: Callable[[], Answer]) -> Generator[None, None, Answer]:
+    """Call a function in a thread and return what it returns, while the notebook goes on."""
+    with ThreadPoolExecutor(1) as beside:
+        asked = beside.submit(function)
+        while wait([asked], timeout=dpsgd.PATIENCE).not_done:
+            yield
+        return asked.result()

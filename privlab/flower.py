@@ -1,0 +1,178 @@
+"""Federated learning on Flower: the client and the server of `privlab.federated`, in processes of their own.
+
+Needs the extra ``federated``. The apps below do what `federated.train` does, with the same coins, dropouts and noise
+for a seed, so their models agree up to rounding. A client throws its own coins, trains on its own rows, shortens its
+update, weighs it, adds its own noise where privacy is local, and sends nothing else; the server adds up, adds noise
+where privacy is central, and divides.
+
+What is for teaching: every node finds its rows by dealing the whole public data set and keeping its part; connections
+stay on this machine and are not encrypted; the coins of all come from the run's seed, where a real client would throw
+them in secret.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+os.environ["FLWR_TELEMETRY_ENABLED"] = "0"  # before Flower is imported, which reads them then
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+
+import numpy as np
+from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.serverapp import Grid, ServerApp
+
+from privlab import clients, datasets, federated
+from privlab.dpsgd import Array
+
+__all__ = ["client_app", "configuration", "server_app"]
+
+DELTA = 1e-5
+PARTS = 4
+PATIENCE = 300.0  # seconds that the server waits for nodes, and for the answers of a round
+
+
+def configuration(**chosen: Any) -> dict[str, Any]:
+    """What a run is told, in the types that Flower carries: defaults, and what is chosen instead.
+
+    Parameters
+    ----------
+    **chosen
+        Any of dataset, clients, split, skew, rounds, participation, local_epochs, dropout, protect, epsilon, clip_norm,
+        seed, and report (a path that the server writes its result to, or nothing).
+
+    Raises
+    ------
+    TypeError
+        For another name.
+    """
+    usual = {
+        "dataset": "adult", "clients": 4, "split": "employer", "skew": 0.8, "rounds": 5, "participation": 1.0,
+        "local_epochs": 5, "dropout": 0.0, "protect": "none", "epsilon": 8.0, "clip_norm": 0.3, "seed": 0, "report": "",
+    }  # fmt: skip
+    for name in chosen:
+        if name not in usual:
+            raise TypeError(f"Settings of a run must be among {', '.join(usual)}. Got {name!r}.")
+    return usual | chosen
+
+
+@lru_cache(maxsize=4)
+def _everything(written: str, server: bool) -> tuple[datasets.Dataset, clients.Rows, federated.Plan, tuple[int, int]]:
+    """The data, who holds them, and the plan of a run; its noise only for the side that adds it."""
+    told = json.loads(written)
+    data = datasets.load(told["dataset"])
+    holdings = clients.deal(data, told["split"], told["clients"], told["skew"], told["seed"])
+    rows = clients.Rows.make(data.X_train, data.y_train, holdings, PARTS, data.n_train)
+    plan = federated.Plan(
+        rounds=told["rounds"], participation=told["participation"], local_epochs=told["local_epochs"],
+        dropout=told["dropout"], protect=told["protect"], clip_norm=told["clip_norm"],
+    )  # fmt: skip
+    if server or plan.protect == "local":
+        plan = plan.calibrated(told["epsilon"], DELTA, told["clients"])
+    return data, rows, plan.paced(told["clients"], rows.width), (told["seed"], 0)
+
+
+def _told(context: Context) -> str:
+    usual = configuration()
+    return json.dumps({name: context.run_config[name] for name in usual if name != "report"})
+
+
+def make_client() -> ClientApp:
+    """The app that runs at every node: one client, that of the node's partition."""
+    app = ClientApp()
+
+    @app.train()
+    def train(message: Message, context: Context) -> Message:
+        """Answer a round with an update, or say that this client is not in it."""
+        _, rows, plan, seed = _everything(_told(context), server=False)
+        own, step = int(context.node_config["partition-id"]), int(message.content["round"]["number"])
+        weights = message.content["model"].to_numpy_ndarrays()[0][:, None]
+        update, weight = np.zeros(rows.width, np.float32), 0.0
+        if federated.answered(plan, rows.clients, seed)[step, own]:
+            mine = rows.only(np.array([own]))
+            weight = float(federated.weigh(mine.sizes, plan)[0])
+            sent = federated.clipped(federated.local_updates(mine, weights, plan), plan)[0, :, 0]
+            update = (sent * np.float32(weight)).astype(np.float32)
+            if plan.protect == "local":
+                update = update + federated.local_noise(plan, rows.clients, rows.width, seed, step)[own]
+        content = RecordDict({"update": ArrayRecord([update]), "sums": MetricRecord({"weight": weight})})
+        return Message(content, reply_to=message)
+
+    return app
+
+
+def make_server() -> ServerApp:
+    """The app of the server: all rounds, then a report."""
+    app = ServerApp()
+
+    @app.main()
+    def main(grid: Grid, context: Context) -> None:
+        """Lead the rounds and write what came of them, or why nothing did."""
+        path = str(context.run_config["report"])
+        try:
+            _write(_lead(grid, context), path)
+        except Exception as error:
+            _write({"failed": f"{type(error).__name__}: {error}"}, path)
+            raise
+
+    return app
+
+
+def _lead(grid: Grid, context: Context) -> dict[str, Any]:
+    """All rounds: the accuracy after each, ε over all, the updates that came, and the models."""
+    data, rows, plan, seed = _everything(_told(context), server=True)
+    nodes = _nodes(grid, rows.clients)
+    noise = federated.server_noise(plan, rows.width, seed)
+    weights = np.zeros((plan.rounds + 1, rows.width, 1), np.float32)
+    reports = np.zeros((plan.rounds, 1), int)
+    for step in range(plan.rounds):
+        answers = list(grid.send_and_receive(_calls(nodes, weights[step, :, 0], step), timeout=PATIENCE))
+        failed = [answer.error.reason for answer in answers if answer.has_error()]
+        if failed or len(answers) < len(nodes):
+            raise RuntimeError(f"All {len(nodes)} nodes must answer a round. Got {len(answers)}. {failed[:1]}")
+        updates = [answer.content["update"].to_numpy_ndarrays()[0] for answer in answers]
+        heavy = [float(answer.content["sums"]["weight"]) for answer in answers]
+        reports[step] = sum(weight > 0 for weight in heavy)
+        total = np.sum(updates, axis=0) + noise[step]
+        weight = np.array([sum(heavy)])
+        weights[step + 1] = federated.moved(weights[step], total[:, None], weight, plan, rows.clients, rows.total)
+    none = np.zeros((0, rows.width, 1), np.float32)
+    history = federated.History(weights, reports, none, none[:, 0])
+    X, y = data.evaluation
+    return {
+        "accuracy": [float(((X @ w[:-1] + w[-1] > 0)[:, 0] == y).mean()) for w in history.models],
+        "epsilon": plan.epsilon(DELTA, rows.clients),
+        "reports": reports[:, 0].tolist(),
+        "weights": weights[..., 0].tolist(),
+    }
+
+
+def _nodes(grid: Grid, number: int) -> list[int]:
+    """The nodes, once all of them are there."""
+    end = time.monotonic() + PATIENCE
+    while len(nodes := sorted(grid.get_node_ids())) < number:
+        if time.monotonic() > end:
+            raise TimeoutError(f"{number} nodes must join within {PATIENCE:g} seconds. Got {len(nodes)}.")
+        time.sleep(0.2)
+    return nodes
+
+
+def _calls(nodes: list[int], weights: Array, step: int) -> list[Message]:
+    content = RecordDict({"model": ArrayRecord([weights]), "round": ConfigRecord({"number": step})})
+    return [Message(content, dst_node_id=node, message_type="train", group_id=str(step)) for node in nodes]
+
+
+def _write(found: dict[str, Any], path: str) -> None:
+    """Write a report as JSON, so that whoever sees the file sees all of it."""
+    if path:
+        half = Path(path).with_suffix(".part")
+        half.write_text(json.dumps(found), encoding="utf-8")
+        half.replace(path)
+
+
+client_app, server_app = make_client(), make_server()
