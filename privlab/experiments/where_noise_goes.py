@@ -229,7 +229,7 @@ def run(settings: Settings) -> Iterator[Result | None]:
                 if settings.view == "share":
                     scores[:, k] = [_share(data, place, n, settings, repeat) for repeat in repeats]
                     continue
-                for given in _learn(data, place, n, settings, repeats):
+                for given in learn(data, place, n, settings, repeats):
                     if given is None:
                         yield None
                     else:
@@ -254,7 +254,7 @@ def _layouts(dataset: datasets.Dataset) -> tuple[learners.Layout, learners.Layou
     return learners.layout(dataset, dataset.X_train), learners.layout(dataset, dataset.evaluation[0])
 
 
-def _learn(data: datasets.Dataset, place: str, n: int, settings: Settings, repeats: range) -> Iterator[Array | None]:
+def learn(data: datasets.Dataset, place: str, n: int, settings: Settings, repeats: range) -> Iterator[Array | None]:
     """Learn from the first n people; yields None while it takes time, then accuracies (repeats,)."""
     X, y = data.evaluation
     if place in ("central", "none"):
