@@ -12,23 +12,38 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from privlab import accounting, anonymity, composition, consent, datasets, experiments, minimise, questions
-from privlab import accounting, audit, composition, datasets, experiments, questions
-from privlab import accounting, attacks, composition, datasets, experiments, questions
+from privlab import accounting, composition, datasets, experiments, questions
 from privlab.datasets import Dataset, from_frame, load
 from privlab.experiments import run
-from privlab.ledger import Ledger
-from privlab.policy import Gate, check
 from privlab.questions import answer
 from privlab.schema import PrivacyLeakWarning, Schema
-from privlab.sharing import share
-from privlab.solving import solve
-from privlab.verification import verify
 
 if TYPE_CHECKING:
+    from privlab import anonymity, attacks, audit, consent, minimise
     from privlab.estimators import DPLinearRegression, DPLogisticRegression, DPMLPClassifier
+    from privlab.ledger import Ledger
     from privlab.panel import Panel
+    from privlab.policy import Gate, check
+    from privlab.sharing import share
+    from privlab.solving import solve
+    from privlab.verification import verify
 
+LATER = {  # what a first picture does without, and where it is
+    "DPLinearRegression": "estimators",
+    "DPLogisticRegression": "estimators",
+    "DPMLPClassifier": "estimators",
+    "Gate": "policy",
+    "Ledger": "ledger",
+    "anonymity": "",
+    "attacks": "",
+    "audit": "",
+    "check": "policy",
+    "consent": "",
+    "minimise": "",
+    "share": "sharing",
+    "solve": "solving",
+    "verify": "verification",
+}
 __version__ = "0.1.0"
 __all__ = [
     "DPLinearRegression",
@@ -42,9 +57,9 @@ __all__ = [
     "accounting",
     "anonymity",
     "answer",
-    "check",
-    "audit",
     "attacks",
+    "audit",
+    "check",
     "composition",
     "consent",
     "datasets",
@@ -93,7 +108,8 @@ def explore(experiment: str, *, ledger: Ledger | None = None, gate: Gate | None 
 
 
 def __getattr__(name: str) -> Any:
-    """Bring scikit-learn, which takes seconds to import, only with the estimators that need it."""
-    if name not in __all__:
+    """Import when it is asked for what a first picture does without; scikit-learn alone takes seconds."""
+    if name not in LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("privlab.estimators"), name)
+    module = import_module(f"privlab.{LATER[name] or name}")
+    return getattr(module, name) if LATER[name] else module
