@@ -116,7 +116,10 @@ def _moment(at: object) -> np.datetime64:
 
 
 def people(dataset: Dataset) -> Array:
-    """Whose each row of the raw table is, as a register names them: the person's column, or the row's number."""
+    """Whose each row of the raw table is, as a register names them: the person's column, or the row's number.
+
+    Rows of a selection are numbered anew: without a person's column, select from the whole set each time.
+    """
     person = dataset.card.person
     return np.arange(len(dataset.is_test)) if person is None else dataset.raw[person].to_numpy()
 
@@ -319,6 +322,4 @@ def quietly(what: str, function: Callable[P, R], *given: P.args, **named: P.kwar
         return function(*given, **named)
     except Exception as error:  # noqa: BLE001, for what it says must not go on
         kind = type(error).__name__
-    withheld = ValueError(f"{what} failed with {kind}. Its message is withheld: it may show a person's value.")
-    withheld.__suppress_context__ = True
-    raise withheld
+    raise ValueError(f"{what} failed with {kind}. Its message is withheld: it may show a person's value.") from None
