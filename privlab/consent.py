@@ -269,7 +269,7 @@ def rake(
     Returns
     -------
     float (rows,)
-        Of mean 1.
+        Of mean 1, or less where the cap bites.
 
     Raises
     ------
@@ -291,7 +291,6 @@ def rake(
         for code, margin in zip(codes, margins, strict=True):
             there = np.bincount(code, weights, len(margin)) / weights.sum()
             weights = weights * np.divide(margin, there, out=np.zeros(len(margin)), where=there > 0)[code]
-        weights = np.minimum(weights / weights.mean(), cap)
         weights = weights / weights.mean()
         if np.abs(weights - before).max() < 1e-9:
             break
