@@ -116,7 +116,10 @@ def _moment(at: object) -> np.datetime64:
 
 
 def people(dataset: Dataset) -> Array:
-    """Whose each row of the raw table is, as a register names them: the person's column, or the row's number."""
+    """Whose each row of the raw table is, as a register names them: the person's column, or the row's number.
+
+    Rows of a selection are numbered anew: without a person's column, select from the whole set each time.
+    """
     person = dataset.card.person
     return np.arange(len(dataset.is_test)) if person is None else dataset.raw[person].to_numpy()
 
@@ -266,7 +269,7 @@ def rake(
     Returns
     -------
     float (rows,)
-        Of mean 1.
+        Of mean 1, or less where the cap bites.
 
     Raises
     ------
@@ -288,7 +291,6 @@ def rake(
         for code, margin in zip(codes, margins, strict=True):
             there = np.bincount(code, weights, len(margin)) / weights.sum()
             weights = weights * np.divide(margin, there, out=np.zeros(len(margin)), where=there > 0)[code]
-        weights = np.minimum(weights / weights.mean(), cap)
         weights = weights / weights.mean()
         if np.abs(weights - before).max() < 1e-9:
             break
@@ -319,6 +321,4 @@ def quietly(what: str, function: Callable[P, R], *given: P.args, **named: P.kwar
         return function(*given, **named)
     except Exception as error:  # noqa: BLE001, for what it says must not go on
         kind = type(error).__name__
-    withheld = ValueError(f"{what} failed with {kind}. Its message is withheld: it may show a person's value.")
-    withheld.__suppress_context__ = True
-    raise withheld
+    raise ValueError(f"{what} failed with {kind}. Its message is withheld: it may show a person's value.") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from privlab.tables import pd
 if TYPE_CHECKING:
     from privlab.datasets import Dataset
 
+Columns = Sequence[str] | Mapping[str, int]  # names, or names with a level each
 RIDGE = 1e-6  # of the rows' number; keeps the least squares of one-hot columns solvable
 # The column that tells how old a row is, and the newest there can be: of the shipped sets only RAND's has one.
 AGES = {"rand": ("year", 5)}
@@ -75,14 +76,70 @@ def check_columns(dataset: Dataset, columns: Sequence[str]) -> None:
         raise ValueError("'columns' must name at least one column, each once.")
 
 
-def coarse(dataset: Dataset, columns: Sequence[str], level: int) -> list[anonymity.Coarse]:
-    """The chosen columns at a level of coarseness, in the data set's own order."""
-    check_columns(dataset, columns)
-    chosen = [column for column in dataset.schema.columns if column.name in columns]
-    return [anonymity.coarse(dataset.name, column, level) for column in chosen]
+def coarse(dataset: Dataset, columns: Columns, level: int) -> list[anonymity.Coarse]:
+    """The chosen columns at a level of coarseness, or each at a level of its own, in the data set's own order."""
+    check_columns(dataset, list(columns))
+    levels = columns if isinstance(columns, Mapping) else dict.fromkeys(columns, level)
+    chosen = [column for column in dataset.schema.columns if column.name in levels]
+    return [anonymity.coarse(dataset.name, column, levels[column.name]) for column in chosen]
 
 
-def features(dataset: Dataset, X: Array, columns: Sequence[str], level: int) -> npt.NDArray[np.float32]:
+def within(dataset: Dataset, budget: float) -> dict[str, int]:
+    """Drop and coarsen as much as a model can bear: the columns left, each with its level of coarseness.
+
+    Greedy: of all columns the one whose next step (a level coarser, at last left out) explains the least less of the
+    target takes that step, until the next one would cost more than the budget.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Of two classes.
+    budget : float
+        Points of accuracy that may be lost, by least squares on the training rows. As in `order`, a look at the data
+        without privacy.
+    """
+    if dataset.task != "binary" or not 0 <= budget < 100:
+        raise ValueError(f"'dataset' must have two classes, and 'budget' be in [0, 100). Got {budget:g}.")
+    rows, blocks = len(dataset.X_train), {}
+    for column in dataset.schema.columns:
+        for level in range(anonymity.LEVELS):
+            blocks[column.name, level] = features(dataset, dataset.X_train, [column.name], level)
+    ends = np.cumsum([1, *(block.shape[1] for block in blocks.values())])
+    places = {key: np.arange(a, b) for key, a, b in zip(blocks, ends, ends[1:], strict=False)}
+    X = np.column_stack([np.ones(rows, np.float32), *blocks.values()])
+    y = 2 * dataset.y_train.astype(np.float32) - 1
+    gram, pulled = (X.T @ X).astype(float) + RIDGE * rows * np.eye(X.shape[1]), (X.T @ y).astype(float)
+
+    def fit(levels: Mapping[str, int]) -> tuple[Array, Array]:
+        use = np.concatenate([[0], *(places[key] for key in levels.items())])
+        return use, np.linalg.solve(gram[np.ix_(use, use)], pulled[use])
+
+    def explained(levels: Mapping[str, int]) -> float:
+        use, weights = fit(levels)
+        return float(pulled[use] @ weights)
+
+    def right(levels: Mapping[str, int]) -> float:
+        use, weights = fit(levels)
+        return float(np.mean((X[:, use] @ weights.astype(np.float32) > 0) == (y > 0)))
+
+    left = {column.name: 0 for column in dataset.schema.columns}
+    least = right(left) - budget / 100
+    while len(left) > 1:
+        steps = [_step(left, name) for name in left]
+        best = max(steps, key=explained)
+        if right(best) < least:
+            break
+        left = best
+    return left
+
+
+def _step(levels: Mapping[str, int], name: str) -> dict[str, int]:
+    """The same with one column a level coarser, or without it after the last."""
+    changed = {**levels, name: levels[name] + 1}
+    return changed if changed[name] < anonymity.LEVELS else {key: at for key, at in levels.items() if key != name}
+
+
+def features(dataset: Dataset, X: Array, columns: Columns, level: int = 0) -> npt.NDArray[np.float32]:
     """Features (rows, d) of the chosen columns alone, at a level of coarseness, from all features X.
 
     Numbers stand in the middle of their step, categories in their group. Where nothing is left of any column there is
@@ -95,14 +152,14 @@ def features(dataset: Dataset, X: Array, columns: Sequence[str], level: int) -> 
     return schema.expand([one.encode(parts[one.column.name]) for one, _ in told], np.arange(len(X)))
 
 
-def minimise(dataset: Dataset, columns: Sequence[str], level: int = 0, *, name: str | None = None) -> Dataset:
+def minimise(dataset: Dataset, columns: Columns, level: int = 0, *, name: str | None = None) -> Dataset:
     """Return a data set that holds nothing but the chosen columns, told at a level of coarseness, and the target.
 
     Parameters
     ----------
     dataset : Dataset
-    columns : sequence of str
-        Features to keep.
+    columns : sequence of str, or mapping of str to int
+        Features to keep; as a mapping, such as from `within`, each with a level of its own.
     level : int in [0, 4]
         0: as collected; see `anonymity.Coarse`.
     name : str, optional
@@ -125,7 +182,7 @@ def minimise(dataset: Dataset, columns: Sequence[str], level: int = 0, *, name: 
     raw, new = dataset.raw, dict[str, Any]()
     for one, column in told:
         codes = one.column.encode(raw[column.name])
-        if column is one.column and (level == 0 or column.categories):
+        if column is one.column and (one.level == 0 or column.categories):
             new[column.name] = raw[column.name]
         elif column.categories:
             new[column.name] = pd.Categorical.from_codes(one.encode(codes), pd.Index(column.categories))

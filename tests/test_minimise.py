@@ -44,6 +44,37 @@ def test_several_classes_have_an_order_too():
     assert len(minimise.order(digits)) == len(digits.schema.columns)
 
 
+@pytest.mark.parametrize("name", ["adult", "german"])
+def test_within_a_budget_columns_are_dropped_and_coarsened(name):
+    data = datasets.load(name)
+
+    def right(columns):
+        X = np.column_stack([np.ones(len(data.X_train)), minimise.features(data, data.X_train, columns)])
+        gram = X.T @ X + minimise.RIDGE * len(X) * np.eye(X.shape[1])
+        return 100 * np.mean((X @ np.linalg.solve(gram, X.T @ (2.0 * data.y_train - 1)) > 0) == data.y_train)
+
+    whole = right([column.name for column in data.schema.columns])
+    widths = []
+    for budget in (0, 1, 3):
+        levels = minimise.within(data, budget)
+        assert right(levels) >= whole - budget - 0.02
+        widths.append(minimise.features(data, data.X_test, levels).shape[1])
+        less = minimise.minimise(data, levels, name=f"{name}-within-{budget}")
+        X, _ = less.schema.encode(less.raw)
+        np.testing.assert_allclose(X[less.is_test], less.X_test, atol=1e-6)
+        assert set(less.raw.columns) == {*levels, data.schema.target.name}
+    assert widths == sorted(widths, reverse=True)
+    assert widths[-1] < widths[0]
+    steps = [minimise._step(levels, one) for one in levels]
+    assert min(whole - right(one) for one in steps) > 0, "a budget is used up: what is left matters"
+
+
+def test_a_budget_needs_two_classes():
+    for name, budget in (("digits", 1), ("adult", -1), ("adult", 100)):
+        with pytest.raises(ValueError, match="'dataset' must have two classes, and 'budget' be in"):
+            minimise.within(datasets.load(name), budget)
+
+
 def test_a_smaller_set_holds_nothing_else(adult):
     kept = ("age", "occupation", "capital-gain")
     less = minimise.minimise(adult, kept, 2)

@@ -61,6 +61,17 @@ def test_epsilon_is_upheld_and_nobody_counts_without_clipping(monkeypatch):
     assert not plans, "these sliders move only what is looked at"
 
 
+def test_two_panels_of_the_same_settings_do_not_disturb_each_other():
+    work.remembered.cache_clear()
+    settings = Settings.make(dataset="german", seeds=4)
+    first = experiment.run(settings)
+    begun = next(result for result in first if result is not None)
+    assert begun.progress == 0.5
+    whole = privlab.run("minimise", **settings.as_dict())
+    *_, last = (result for result in first if result is not None)
+    np.testing.assert_array_equal(last.scores, whole.scores)
+
+
 def test_forgetting_leads_to_the_same_numbers(found):
     consent.forget(datasets.load("adult"))
     work.remembered.cache_clear()

@@ -44,8 +44,11 @@ def test_placeholders_are_wrong(less: Reader) -> None:
 
 def test_six_people_and_the_smaller_table(less: Reader) -> None:
     assert printed(less.cells["small"]) == "k = 3, l = 1, t = 0.33\ntold for sure, by street: [ True False]\n"
-    first, second = printed(less.cells["less"]).splitlines()
-    assert first.startswith("49 features became 9, from ['education-num', 'occupation', 'relationship', 'capital-gain'")
+    plan, first, second = printed(less.cells["less"]).splitlines()
+    assert plan.startswith("columns and their coarseness: {'education-num': 4, 'occupation': 1, 'relationship': 4")
+    assert first.startswith(
+        "49 features became 21, from ['education-num', 'occupation', 'relationship', 'capital-gain'"
+    )
     assert second == "the ages are gone"
 
 

@@ -74,7 +74,7 @@ class Picture:
         self.plain = _Marks(self.right, GREEN, "s", ASIDE)
         self.words = [
             figure.text(x, 0.84, "", color=colour, fontsize=SMALL, fontweight="bold", va="center", parse_math=False)
-            for x, colour in ((0.012, BLACK), (0.212, BLUE), (0.49, COLOURS["pinned"]), (0.76, GREEN))
+            for x, colour in ((0.012, BLACK), (0.212, BLUE), (0.505, COLOURS["pinned"]), (0.76, GREEN))
         ]
         self.note = figure.text(0.012, 0.035, "", fontsize=SMALL, color="#444444", va="center", animated=True,
                                 parse_math=False)  # fmt: skip

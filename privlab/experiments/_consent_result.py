@@ -202,4 +202,4 @@ class Result:
             f"'{data.classes[1]}' too {'often' if gap[0] > 0 else 'rarely'}, by {abs(gap[0]):.1f} points. "
             f"{'Accuracy' if view == 'accuracy' else 'Calibration'} changes most for {self.rows[worst]}, by "
             f"{100 * cost.mean[worst]:+.1f} ± {100 * cost.half[worst]:.1f} points{apart}."
-        )
+        ).replace("by -", "by −")

@@ -198,12 +198,11 @@ class Result:
                 f"{found['private'][k]:.1f} % of unseen person-years in {name} ({found['private'][-1]:.1f} % with all "
                 f"rows), and {100 * stored['people in store'][k]:.0f} % of the people are in store."
             )
-        of = self.linked
-        knows = " and ".join(filter(None, (", ".join(self.known[:-1]), *self.known[-1:]))) or "nothing that is kept"
+        of, knows = self.linked, len(self.known)
         return (
-            f"{start}, a private model on {name} is right about {found['private'][k]:.1f} % of unseen people (all "
-            f"columns: {found['private'][-1]:.1f} %; the fewest within the budget: {self.fewest}). Somebody who knows "
-            f"{knows} picks a person's record rightly in {100 * of.found.mean[k]:.2g} of 100 tries, and guesses "
-            f"their secret rightly in {100 * of.own.mean[k]:.0f} (for a stranger {100 * of.others.mean[k]:.0f}); "
-            f"{100 * of.small(s.k)[k]:.0f} % stand in groups of fewer than k."
+            f"{start}, a private model on {name} is right about {found['private'][k]:.1f} % of unseen people (with all "
+            f"columns {found['private'][-1]:.1f} %; {self.fewest} stay within the budget). An outsider, who may know "
+            f"{knows} of the columns kept, picks a person's record in {100 * of.found.mean[k]:.2g} of 100 tries and "
+            f"guesses their secret in {100 * of.own.mean[k]:.0f} (a stranger's in {100 * of.others.mean[k]:.0f}); "
+            f"{100 * of.small(s.k)[k]:.0f} % stand in groups below k."
         )

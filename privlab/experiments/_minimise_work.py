@@ -79,10 +79,13 @@ def train(data: Dataset, tasks: tuple[Task, ...], epsilon: float, seed: int, cou
     known = remembered(data, tasks, epsilon, seed)
     rate = dpsgd.usual_rate(data.n_train)
     sigma = accounting.noise_multiplier(epsilon=epsilon, sampling_rate=rate, steps=STEPS, delta=DELTA)
-    while len(known) < count:
-        if known:
-            yield np.stack([known[number] for number in sorted(known)])
-        numbers = range(len(known), min(len(known) + TOGETHER, count))
+    while True:
+        there = min(len(known), count)  # another panel may have filled some in meanwhile
+        if there:
+            yield np.stack([known[number] for number in range(there)])
+        if there == count:
+            return
+        numbers = range(there, min(there + TOGETHER, count))
         found = np.empty((len(numbers), 2, len(tasks)))
         sweeps = []
         for task in tasks:  # a training runs on its thread while the next one's rows are laid out
@@ -98,7 +101,6 @@ def train(data: Dataset, tasks: tuple[Task, ...], epsilon: float, seed: int, cou
                 else:
                     found[item[0][1] - numbers.start, :, place] = item[1]
         known.update(zip(numbers, found, strict=True))
-    yield np.stack([known[number] for number in range(count)])
 
 
 def _score(data: Dataset, X: Array, weights: dpsgd.Weights) -> Array:

@@ -37,7 +37,7 @@ class Settings(Controls):
         ends=("few", "everybody"), hint="To research. An assumption about people, not data on them.",
     )  # fmt: skip
     odds: float = control(
-        default=8.0, label="how unevenly: odds of the readiest over the least ready", low=1, high=1000,
+        default=8.0, label="how unevenly (odds)", low=1, high=1000,
         slider=(1, 30), scale="log", ends=("all alike", "very unevenly"),
         hint="How many times higher the odds of a yes are in the first group than in the last. An assumption.",
     )  # fmt: skip

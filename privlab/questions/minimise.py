@@ -77,6 +77,6 @@ QUESTIONS = {
     "store": Question(
         lambda given: abs(given - 29) <= 2,
         "Who took part for three years is gone altogether. What is not in store cannot be stolen, asked for or lost.",
-        "Choose two years, which is among the settings under 'More', and read the black line below, or the sentence.",
+        "Choose two years, which is under 'More settings', and read the black line below, or the sentence.",
     ),
 }
