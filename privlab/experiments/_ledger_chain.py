@@ -26,7 +26,7 @@ class Chain:
     Attributes
     ----------
     written, found : tuple of (int, str)
-        Number and ε of each entry, in the order of the file.
+        Number and ε of each entry, in short, in the order of the file.
     verification : Verification
     """
 
@@ -89,4 +89,4 @@ def tamper(tampering: str, epsilon: float, most: float, rng: np.random.Generator
 
 
 def _entries(ledger: Ledger) -> tuple[tuple[int, str], ...]:
-    return tuple((entry.number, f"{entry.charge['epsilon']:.2g}") for entry in ledger.entries())
+    return tuple((entry.number, f"{entry.charge['epsilon']:.2g}".removeprefix("0")) for entry in ledger.entries())
