@@ -134,6 +134,10 @@ def test_finds_are_judged_by_what_they_cover():
     covered, right = attacks.search(message)
     assert covered == {"phone": [True], "name": [False]}
     assert right == {"phone": [True], "card": [False]}
+    assert attacks.search(attacks.read_labels("{street|020 7946 0123 Verona Road}")) == (
+        {"street": [False]},
+        {"phone": [True]},
+    ), "half of a label is not found, though the find is right"
 
 
 def test_the_messages_are_made_up_and_labelled():
