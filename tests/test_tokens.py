@@ -230,6 +230,7 @@ def test_no_key_is_in_anything_that_is_shown_or_kept(view, monkeypatch, caplog, 
     [
         (0.214, "0.21 seconds"),
         (73, "73 seconds"),
+        (118, "120 seconds"),
         (150, "2.5 minutes"),
         (7300, "2 hours"),
         (3e5, "3.5 days"),

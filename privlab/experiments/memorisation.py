@@ -133,6 +133,8 @@ def _lines(tokens: bool) -> tuple[list[str], list[str]]:
 
 @cache
 def _model(length: int, tokens: bool) -> ngrams.Model:
+    if tokens and _lines(True)[0] == _lines(False)[0]:  # the finder found nothing in the plays: no need to count twice
+        return _model(length, False)
     return ngrams.Model.learn(_lines(tokens)[0], length)
 
 
