@@ -9,8 +9,8 @@ Either way what remains is personal data: as long as a key or vault exists anywh
 the other columns may tell it without.
 
 Format-preserving encryption is not offered. Of the two standard modes NIST withdrew one, FF3, after it was broken
-(Durak & Vaudenay 2017), and no kept Python library offers the other, FF1, with a review to lean on. A vault gives
-tokens of any format and is safer.
+(Durak & Vaudenay 2017), and for the other, FF1, we know of no reviewed Python library. A vault gives tokens of any
+format and is safer.
 
 Keys live in a file of the user's own, mode 0600, outside the project; never beside the data.
 """

@@ -234,6 +234,13 @@ def test_several_finds_come_in_order_and_do_not_overlap():
     assert clean.count(key.token("card", "9021465738212340")) == 1
 
 
+def test_where_two_kinds_overlap_the_first_is_taken():
+    (found,) = personal.find("write to 020.7946.0123@example.org now")
+    assert found.kind == "email"
+    (found,) = personal.find("write to 9021465738212340@example.org now")
+    assert found.kind == "card"
+
+
 def test_an_unknown_region_is_refused():
     with pytest.raises(ValueError, match=r"'region' must be a country's two letters, such as 'GB'\. Got 'XX'"):
         personal.find("020 7946 0123", region="XX")

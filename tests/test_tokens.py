@@ -134,6 +134,10 @@ def test_finds_are_judged_by_what_they_cover():
     covered, right = attacks.search(message)
     assert covered == {"phone": [True], "name": [False]}
     assert right == {"phone": [True], "card": [False]}
+    assert attacks.search(attacks.read_labels("{street|020 7946 0123 Verona Road}")) == (
+        {"street": [False]},
+        {"phone": [True]},
+    ), "half of a label is not found, though the find is right"
 
 
 def test_the_messages_are_made_up_and_labelled():
@@ -226,6 +230,7 @@ def test_no_key_is_in_anything_that_is_shown_or_kept(view, monkeypatch, caplog, 
     [
         (0.214, "0.21 seconds"),
         (73, "73 seconds"),
+        (118, "120 seconds"),
         (150, "2.5 minutes"),
         (7300, "2 hours"),
         (3e5, "3.5 days"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from privlab.experiments import _ends
 from privlab.experiments import _memorisation_secrets as secrets
 from privlab.style import COLOURS, SMALL, TEXT, axes, heading
 
@@ -36,7 +37,7 @@ class _Way:
         colour, dash, name = STYLES[way]
         self.band = ax.fill_between([1], [0], [0], alpha=0.3, color=colour, linewidth=0, animated=True)
         (self.line,) = ax.plot([], [], color=colour, linestyle=dash, linewidth=2.6, animated=True, zorder=4)
-        self.name = _end(ax, colour, name)
+        self.name = _ends.name(ax, colour, name)
         figure.text(0.012, y, name, color=colour, fontsize=SMALL, fontweight="bold", va="center")
         words: dict[str, Any] = {
             "fontsize": SMALL, "family": "monospace", "va": "center", "animated": True, "parse_math": False,
@@ -44,14 +45,6 @@ class _Way:
         self.prompt = figure.text(0.215, y, "", color="#777777", **words)
         self.said = figure.text(0.215, y, "", color="#000000", fontweight="bold", **words)
         self.artists: list[Artist] = [self.band, self.line, self.name, self.prompt, self.said]
-
-
-def _end(ax: Any, colour: str, name: str) -> Any:
-    """A name at the right end of a line."""
-    return ax.annotate(
-        name, (1, 0), xycoords="axes fraction", xytext=(6, 0), textcoords="offset points", color=colour,
-        fontsize=TEXT, fontweight="bold", va="center", linespacing=0.95, animated=True, annotation_clip=False,
-    )  # fmt: skip
 
 
 class Picture:
@@ -78,8 +71,8 @@ class Picture:
         self.ways = {way: _Way(figure, self.ax, way, y) for way, y in zip(STYLES, ROWS, strict=True)}
         (self.limit,) = self.ax.plot([], [], color=LIMIT[0], linewidth=2, linestyle=(0, (1, 1)), animated=True)
         (self.dots,) = self.ax.plot([], [], "o", color=COLOURS["private"], markersize=4, alpha=0.35, animated=True)
-        self.limit_name = _end(self.ax, *LIMIT)
-        self.guess_name = _end(self.ax, COLOURS["floor"], "guessing")
+        self.limit_name = _ends.name(self.ax, *LIMIT)
+        self.guess_name = _ends.name(self.ax, COLOURS["floor"], "guessing")
         self.hair = self.ax.axvline(1, color=COLOURS["held"], linewidth=1, linestyle=":", animated=True)
         figure.text(0.012, 0.245, "typed, and what the model goes on with:", fontsize=SMALL, color="#444444")
         self.still = ""
@@ -107,7 +100,7 @@ class Picture:
             ends.append((self._show(way, name, result, inside), way.name))
         self.limit.set_data(result.x, result.limit)
         ends.append((float(result.limit[inside][-1]) + 1e-6, self.limit_name))
-        _spread(ends)
+        _ends.spread([(y / TOP, name) for y, name in ends], GAP)
         at = float(result.x[result.held])
         self.hair.set_xdata([at, at])
         return changed
@@ -132,19 +125,3 @@ class Picture:
         )
         way.said.set_color(COLOURS["attacker"] if leaked else COLOURS["held"])
         return float(e.mean[inside][-1])
-
-
-def _spread(ends: list[tuple[float, Any]]) -> None:
-    """Place names at the heights where their lines end, moved apart where they would overlap."""
-    order = sorted(ends, key=lambda end: end[0])
-    half = [GAP * (1 + 0.9 * name.get_text().count("\n")) / 2 for _, name in order]
-    places, below = [], -0.02
-    for (y, _), room in zip(order, half, strict=True):
-        places.append(max(y / TOP, below + room))
-        below = places[-1] + room
-    above = 1.08
-    for k in reversed(range(len(places))):
-        places[k] = min(places[k], above - half[k])
-        above = places[k] - half[k]
-    for (_, name), place in zip(order, places, strict=True):
-        name.xy = (1, place)

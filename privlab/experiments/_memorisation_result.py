@@ -126,8 +126,9 @@ class Result:
         bits = {way: float(self.estimate(way).mean[k]) for way in self.ranks}
         at_once = 100 * float((self.ranks["private"][:, k] == 1).mean())
         seen = "is found and replaced" if s.secret == "card" else "has no check digit, so no finder sees it"
+        times = "time" if s.copies == 1 else "times"
         said = (
-            f"With {secrets.KINDS[s.secret]} told k = {s.copies:,} times and noise of ε = {s.epsilon:.3g} "
+            f"With {secrets.KINDS[s.secret]} told k = {s.copies:,} {times} and noise of ε = {s.epsilon:.3g} "
             f"for a line, {bits['private']:.1f} of its {np.log2(secrets.POSSIBLE):.1f} bits are out, and an attacker "
             f"names it at once {at_once:.0f} times in 100; the noise allows {_up(float(self.limit[k]))} bits at most. "
             f"Without protection {bits['plain']:.1f} bits are out. With tokens {bits['tokens']:.1f}, for it {seen}; "

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from privlab.experiments import _ends
 from privlab.experiments import _tokens_attacks as attacks
 from privlab.experiments._tokens_result import FOUND
 from privlab.experiments._two_worlds_result import interval
@@ -61,10 +62,7 @@ class _Way:
         self.band = ax.fill_between([1], [0], [0], alpha=0.3, linewidth=0, **moved)
         (self.line,) = ax.plot([], [], linestyle=dash, linewidth=2.6, zorder=4, **moved)
         (self.dotted,) = ax.plot([], [], linestyle=(0, (1, 1.2)), linewidth=2, zorder=3, **moved)
-        self.name = ax.annotate(
-            name, (1, 0), xycoords="axes fraction", xytext=(6, 0), textcoords="offset points", fontsize=TEXT,
-            fontweight="bold", va="center", linespacing=0.95, annotation_clip=False, **moved,
-        )  # fmt: skip
+        self.name = _ends.name(ax, colour, name)
         self.artists: list[Artist] = [self.band, self.line, self.dotted, self.name]
 
 
@@ -121,7 +119,7 @@ class Picture:
             if shown:
                 end = self._timed(artists, way, result) if s.view == "reverse" else self._mean(artists, way, result)
                 ends.append((end, artists.name))
-        _spread(ends)
+        _ends.spread([((y + 2) / 106, name) for y, name in ends], GAP)
         self.hair.set_visible(s.view == "frequency")
         if s.view == "frequency":
             self.hair.set_xdata([float(s.people)] * 2)
@@ -189,19 +187,3 @@ class Picture:
             ax.set_xlabel("columns that both tables keep beside the token", fontsize=TEXT)
             ax.set_ylabel("people linked (%)", fontsize=TEXT)
         ax.minorticks_off()
-
-
-def _spread(ends: list[tuple[float, Any]]) -> None:
-    """Place names at the heights where their lines end, moved apart where they would overlap."""
-    order = sorted(ends, key=lambda end: end[0])
-    half = [GAP * (1 + 0.9 * name.get_text().count("\n")) / 2 for _, name in order]
-    places, below = [], 0.0
-    for (y, _), room in zip(order, half, strict=True):
-        places.append(max((y + 2) / 106, below + room))
-        below = places[-1] + room
-    above = 1.06
-    for k in reversed(range(len(places))):
-        places[k] = min(places[k], above - half[k])
-        above = places[k] - half[k]
-    for (_, name), place in zip(order, places, strict=True):
-        name.xy = (1, place)

@@ -204,7 +204,7 @@ class Result:
             f"Of {of} card numbers, IBANs, e-mail addresses and telephone numbers in made-up messages the finder "
             f"covers {100 * right / of:.0f} %; of all personal data, names, streets and PINs included, "
             f"{100 * sum(r for r, _ in every) / sum(n for _, n in every):.0f} %. {100 * good / finds:.0f} % of what it "
-            "finds is personal data. The rest of it stays in the text."
+            "finds is personal data. What it misses stays in the text."
         )
 
 
@@ -213,4 +213,4 @@ def duration(seconds: float) -> str:
     for unit, size in (("years", 31_557_600), ("days", 86_400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * size:
             return f"{float(f'{seconds / size:.2g}'):,.1f}".removesuffix(".0") + f" {unit}"
-    return f"{seconds:.2g} seconds"
+    return f"{float(f'{seconds:.2g}'):g} seconds"

@@ -55,7 +55,7 @@ class Settings(Controls):
         hint="Longer lines are cut. The noise grows with it.",
     )  # fmt: skip
     seeds: int = control(
-        default=40, label="repeats", low=1, high=400, slider=(2, 100), scale="log", places=20, advanced=True,
+        default=100, label="repeats", low=1, high=1000, slider=(2, 300), scale="log", places=20, advanced=True,
         hint="Secrets and noises drawn anew: more repeats narrow the bands.",
     )  # fmt: skip
     seed: int = control(default=0, label="seed", low=0, high=2**31 - 1, slider=(0, 20), places=21, advanced=True)
@@ -133,6 +133,8 @@ def _lines(tokens: bool) -> tuple[list[str], list[str]]:
 
 @cache
 def _model(length: int, tokens: bool) -> ngrams.Model:
+    if tokens and _lines(True)[0] == _lines(False)[0]:  # the finder found nothing in the plays: no need to count twice
+        return _model(length, False)
     return ngrams.Model.learn(_lines(tokens)[0], length)
 
 

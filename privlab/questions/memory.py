@@ -14,7 +14,7 @@ from privlab.questions import Question, near
 @cache
 def _named_at_once(copies: int) -> float:
     """How often the attacker names a card number at once, at ε = 1."""
-    results = memorisation.run(memorisation.Settings(epsilon=1, copies=copies))
+    results = memorisation.run(memorisation.Settings(epsilon=1, copies=copies, seeds=40))
     ranked = next(one for one in results if one is not None and len(one.ranks["private"]) == one.settings.seeds)
     return float(np.mean(ranked.ranks["private"][:, ranked.held] == 1))
 
