@@ -31,6 +31,17 @@ def hit_limit(false_alarms: Array | float, epsilon: float, delta: float = 0.0) -
     return np.minimum(1.0, np.minimum(factor * alarms + delta, 1 - (1 - delta - alarms) / factor))
 
 
+def largest_epsilon(gain: float, delta: float = 0.0) -> float:
+    """The ε up to which that attacker is right at most 0.5 + `gain` of all times: `guess_limit` turned round.
+
+    Negative where even ε = 0 is too much, which only δ can bring about; infinity for a gain of 0.5.
+    """
+    if gain >= 0.5:
+        return math.inf
+    odds = (0.5 + gain - delta) / (0.5 - gain)
+    return math.log(odds) * (1 - 1e-12) if odds > 0 else -math.inf
+
+
 def odds(epsilon: float, delta: float = 0.0) -> str:
     """The guarantee as a bet: what someone who sees the result can learn about whether you are in the data."""
     return (
