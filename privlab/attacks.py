@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Kind = Literal["likelihood-ratio", "loss"]
 FALSE_ALARMS = np.geomspace(1e-4, 1, 81)  # where a ROC curve is drawn and its interval known; 0.001 and 0.01 among them
 LEAST_ALARMS = 10  # non-members beyond a threshold, below which nothing is said about it
-OWN_SPREAD = 32  # shadow models with, and without, a person from which their own spread is estimated; fewer share one
+OWN_SPREAD = 16  # shadow models with, and without, a person from which their own spread is estimated; fewer share one
 RESAMPLED = 200
 LEVEL = 0.95
 

@@ -21,6 +21,16 @@ def guess_limit(epsilon: float, delta: float = 0.0) -> float:
     return min(1.0, (math.exp(epsilon) + delta) / (1 + math.exp(epsilon)))
 
 
+def hit_limit(false_alarms: Array | float, epsilon: float, delta: float = 0.0) -> Array:
+    """The largest share of members that any attacker can find at a share of false alarms (Kairouz et al. 2015).
+
+    min(1, e^ε·α + δ, 1 − e^−ε·(1 − δ − α)), for worlds with and without one person. It holds for the means over many
+    people, too, where each one's presence was drawn apart from the others'.
+    """
+    alarms, factor = np.asarray(false_alarms, float), math.exp(min(epsilon, 700))
+    return np.minimum(1.0, np.minimum(factor * alarms + delta, 1 - (1 - delta - alarms) / factor))
+
+
 def largest_epsilon(gain: float, delta: float = 0.0) -> float:
     """The ε up to which that attacker is right at most 0.5 + `gain` of all times: `guess_limit` turned round.
 
@@ -30,16 +40,6 @@ def largest_epsilon(gain: float, delta: float = 0.0) -> float:
         return math.inf
     odds = (0.5 + gain - delta) / (0.5 - gain)
     return math.log(odds) * (1 - 1e-12) if odds > 0 else -math.inf
-
-
-def hit_limit(false_alarms: Array | float, epsilon: float, delta: float = 0.0) -> Array:
-    """The largest share of members that any attacker can find at a share of false alarms (Kairouz et al. 2015).
-
-    min(1, e^ε·α + δ, 1 − e^−ε·(1 − δ − α)), for worlds with and without one person. It holds for the means over many
-    people, too, where each one's presence was drawn apart from the others'.
-    """
-    alarms, factor = np.asarray(false_alarms, float), math.exp(min(epsilon, 700))
-    return np.minimum(1.0, np.minimum(factor * alarms + delta, 1 - (1 - delta - alarms) / factor))
 
 
 def odds(epsilon: float, delta: float = 0.0) -> str:

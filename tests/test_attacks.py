@@ -127,7 +127,7 @@ def test_intervals_cover_the_truth_over_people_and_models():
 def test_intervals_are_as_wide_as_attacks_differ(people, models):
     """Whether it is people or models that some leak of more than others, one at a time."""
     aucs, hits, halves = [], [], []
-    for seed in range(80):
+    for seed in range(60):
         rng = np.random.default_rng([seed, 2])
         joined = coins(30, 90, seed)
         gap = 1 + people * rng.standard_normal(90) + models * rng.standard_normal((30, 1))

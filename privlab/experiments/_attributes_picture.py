@@ -21,6 +21,7 @@ ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("private", "outsiders", COLOURS["private"], "s"),
 )
 LIMITS = (-6.0, 16.0)
+HALO = {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.8}
 
 
 class Picture:
@@ -48,14 +49,15 @@ class Picture:
         ax.axvline(0, color=COLOURS["floor"], linewidth=2, linestyle=(0, (2, 2)))
         words: dict[str, Any] = {"fontsize": TEXT, "va": "center", "animated": True, "fontweight": "bold"}
         self.names, self.dots, self.spreads, self.values = [], [], [], []
-        for row, (_, _, colour, marker) in enumerate(ROWS):
+        for row, (kind, _, colour, marker) in enumerate(ROWS):
+            ink = "#006E50" if kind == "plain" else colour
             style: dict[str, Any] = {"color": colour, "animated": True}
-            self.names.append(ax.text(LIMITS[0] - 0.4, row, "", color=colour, ha="right", linespacing=1.05, **words))
+            self.names.append(ax.text(LIMITS[0] - 0.4, row, "", color=ink, ha="right", linespacing=1.05, **words))
             (dot,) = ax.plot([], [], marker, markersize=10, zorder=5, **style)
             self.dots.append(dot)
             (spread,) = ax.plot([], [], linewidth=3, solid_capstyle="butt", **style)
             self.spreads.append(spread)
-            self.values.append(ax.text(0, row - 0.24, "", color=colour, ha="center", **words))
+            self.values.append(ax.text(0, row - 0.26, "", color=ink, ha="center", bbox=HALO, **words))
         self.alone = ax.text(
             0.15, -0.6, "", color=COLOURS["floor"], fontsize=SMALL, fontweight="bold", va="center", animated=True
         )

@@ -19,3 +19,12 @@ def data(default: str, among: Callable[[], Sequence[str]] = datasets.names) -> A
         reads=lambda given: given.name if isinstance(given, datasets.Dataset) else given,
         hint="Real people, with a card for each set.",
     )
+
+
+def two_classes() -> tuple[str, ...]:
+    """The data sets with two classes and one row a person."""
+    return tuple(
+        name
+        for name in datasets.names()
+        if datasets.card(name).schema.task == "binary" and datasets.card(name).max_rows_per_person == 1
+    )

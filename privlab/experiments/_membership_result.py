@@ -165,7 +165,7 @@ class Result:
                 f"{100 * middle[0]:.0f} on average over all; {private_too}, "
                 f"{100 * rates[1]:.0f} and {100 * middle[1]:.0f}. A coin: 50."
             )
-        most = f"No attacker at all could find more than {self.most} there."
+        most = f"With that ε no attacker at all could find more than {self.most}."
         worth = [100 * self.accuracy[kind] for kind in ("plain", "private")]
         return (
             f"{start}let an attacker who accuses 1 in 100 wrongly find {_hits(plain)}; {private_too}, "

@@ -62,15 +62,6 @@ class Pool:
         return turned
 
 
-def large_enough() -> tuple[str, ...]:
-    """Data sets with two classes and a row a person."""
-    return tuple(
-        name
-        for name in datasets.names()
-        if datasets.card(name).schema.task == "binary" and datasets.card(name).max_rows_per_person == 1
-    )
-
-
 def check_size(size: int, dataset: str) -> None:
     """Refuse pools larger than the training split."""
     most = datasets.card(dataset).n_train // 2

@@ -54,7 +54,7 @@ class Settings(Controls):
         default="attack", label="show", among=lambda: tuple(VIEWS), words=lambda view: VIEWS[view],
         hint="The attack over all people, or how it spreads over them.",
     )  # fmt: skip
-    dataset: str = _choices.data("adult", _shadows.large_enough)
+    dataset: str = _choices.data("adult", _choices.two_classes)
     clip_norm: float = control(
         default=1.0, label="clipping norm C", low=0.01, high=100, slider=(0.1, 10), scale="log", advanced=True,
         ends=("clips more", "clips less"), hint="Of the private models: how far one person may pull a step.",
@@ -78,7 +78,7 @@ class Settings(Controls):
     def resolve(cls, values: dict[str, Any], base: Settings | None) -> dict[str, Any]:
         """Take as many people as there are where a chosen data set has fewer."""
         name = values.get("dataset")
-        if isinstance(name, str) and name in _shadows.large_enough() and "size" not in values:
+        if isinstance(name, str) and name in _choices.two_classes() and "size" not in values:
             values = values | {"size": min((base or cls()).size, datasets.card(name).n_train // 2)}
         return values
 

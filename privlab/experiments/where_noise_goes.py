@@ -35,14 +35,6 @@ TOGETHER = 2  # repeats between two results
 DELTA = 1e-6
 
 
-def _large_enough() -> tuple[str, ...]:
-    return tuple(
-        name
-        for name in datasets.names()
-        if datasets.card(name).schema.task == "binary" and datasets.card(name).max_rows_per_person == 1
-    )
-
-
 class Settings(Controls):
     """Whom to protect, and how many take part."""
 
@@ -55,7 +47,7 @@ class Settings(Controls):
         default=10_000, label="people n", low=100, high=1_000_000, slider=(100, 30_000), scale="log",
         ends=("few", "many"), hint="How many take part.",
     )  # fmt: skip
-    dataset: str = _choices.data("adult", _large_enough)
+    dataset: str = _choices.data("adult", _choices.two_classes)
     view: str = choice(
         default="model", label="what is asked", among=lambda: ("model", "share"),
         words=lambda view: {"model": "a model that predicts", "share": "one yes-or-no question"}[view],
@@ -80,7 +72,7 @@ class Settings(Controls):
         """Take all there are where a chosen data set has fewer people."""
         values = dict(values)
         before, name = base or cls(), values.get("dataset")
-        if isinstance(name, str) and name in _large_enough() and "people" not in values:
+        if isinstance(name, str) and name in _choices.two_classes() and "people" not in values:
             values["people"] = min(before.people, datasets.card(name).n_train)
         return values
 
