@@ -278,6 +278,7 @@ def test_the_experiment_measures_what_it_says_and_keeps_every_bound():
     assert plain == 8 * 60 * 50 + 8 * 60
     assert 1.8 < large / small < 2.2, "twice the ring, twice the bytes"
     assert result.summary()["stated bound"].iloc[1] == result.held[0].bound
+    assert ckks.EXTRA not in " ".join(result.assumptions)
 
 
 def test_the_model_that_predicts_is_adult_s():

@@ -25,6 +25,7 @@ __all__ = ["FRESH", "Cost", "Picture", "Result", "Settings", "run"]
 
 FRESH = ("client seconds", "server seconds", "bytes", "error")
 WAYS = {"plain": "in the clear", "shares": "random shares", "paillier": "Paillier", "ckks": "CKKS"}
+LIBRARIES = {"ckks": "tenseal", "paillier": "phe"}
 MOST_PAILLIER = 50  # clients, beyond which it would take minutes
 
 
@@ -137,7 +138,7 @@ class Result:
     def why_not(self, way: str, degree: int = 0) -> str:
         """Why a way is not measured, in words; empty if it is, or will be."""
         s = self.settings
-        if way in ("ckks", "paillier") and not ckks.available("tenseal" if way == "ckks" else "phe"):
+        if way in LIBRARIES and not ckks.available(LIBRARIES[way]):
             return "not installed"
         if way == "paillier" and s.count > MOST_PAILLIER:
             return f"not above {MOST_PAILLIER} clients"
@@ -189,8 +190,8 @@ class Result:
     @property
     def missing(self) -> str:
         """What is not installed, in words."""
-        ways = ("ckks", "paillier") if self.settings.task == "sum" else ("ckks",)
-        return " and ".join(WAYS[way] for way in ways if self.why_not(way) == "not installed")
+        ways = LIBRARIES if self.settings.task == "sum" else ("ckks",)
+        return " and ".join(WAYS[way] for way in ways if not ckks.available(LIBRARIES[way]))
 
     @property
     def sentence(self) -> str:
