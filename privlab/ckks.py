@@ -85,7 +85,7 @@ class Parameters:
             raise ValueError(f"'degree' must be among {', '.join(map(str, MOST_BITS))}. Got {self.degree}.")
         if not LEAST_SCALE <= self.scale_bits <= MOST_SCALE:
             raise ValueError(f"'scale_bits' must be in [{LEAST_SCALE}, {MOST_SCALE}]. Got {self.scale_bits}.")
-        if self.bits > MOST_BITS[self.degree]:
+        if not fits(self.degree, self.scale_bits, self.levels):
             raise ValueError(
                 f"'scale_bits' must leave the primes at most {MOST_BITS[self.degree]} bits for degree {self.degree} "
                 f"and {self.levels} products in a row, or {SECURITY} bits of security are lost. "
@@ -95,8 +95,7 @@ class Parameters:
     @property
     def chain(self) -> list[int]:
         """Bits of each prime: the first, one for each product, and the last, which only keys use."""
-        first = min(60, self.scale_bits + HEADROOM)
-        return [first, *[self.scale_bits] * self.levels, SPARE_BITS if self.levels < 2 else first]
+        return _chain(self.scale_bits, self.levels)
 
     @property
     def bits(self) -> int:
@@ -141,6 +140,16 @@ class Parameters:
         the largest primes of that many bits that are 1 modulo 2N; the nearest to the scale goes first.
         """
         return tuple(self.scale / prime for prime in islice(_primes(self.scale_bits, 2 * self.degree), self.levels))
+
+
+def _chain(scale_bits: int, levels: int) -> list[int]:
+    first = min(60, scale_bits + HEADROOM)
+    return [first, *[scale_bits] * levels, SPARE_BITS if levels < 2 else first]
+
+
+def fits(degree: int, scale_bits: int, levels: int) -> bool:
+    """Whether 128 bits of security leave room for such ciphertexts; see `Parameters`."""
+    return sum(_chain(scale_bits, levels)) <= MOST_BITS[degree]
 
 
 def _primes(bits: int, spacing: int) -> Iterator[int]:

@@ -24,12 +24,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from privlab.ckks import SURE, KeyHolder, Parameters, Server, library
+from privlab.secure_aggregation import Coding
 
 if TYPE_CHECKING:
     from privlab.dpsgd import Array
 
 LEVELS = {"inference": 1, "sum": 0, "training": 4}  # products in a row
-FRACTION, FIELD = 32, 56  # bits after the point of a number made whole, and of all of it where several are packed
+SHARED, PACKED = Coding(64, 32), Coding(48, 32)  # numbers made whole: for shares; to be packed into one plain text
+FIELD = 56  # bits of a packed number's place, with room for carries
 PAILLIER_BITS = 3072  # of n, for 128 bits of security
 SIGMOID_DEGREE, SIGMOID_RANGE = 3, 8.0
 
@@ -289,28 +291,20 @@ def shared_sum(updates: Array, servers: int = 3) -> Outcome:
     for update in updates:
         with meter.at("client"):
             blinds = np.frombuffer(secrets.token_bytes(8 * (servers - 1) * d), np.uint64).reshape(servers - 1, d)
-            last = whole(update, clients).view(np.uint64) - blinds.sum(axis=0, dtype=np.uint64)
+            last = SHARED.encode(update, clients) - blinds.sum(axis=0, dtype=np.uint64)
         for server, share in enumerate((*blinds, last)):
             message = meter.passed(share.tobytes())
             with meter.at("server"):
                 held[server] += np.frombuffer(message, np.uint64)
     with meter.at("client"):
         sums = [np.frombuffer(meter.passed(one.tobytes()), np.uint64) for one in held]
-        values = np.add.reduce(sums, axis=0).view(np.int64) / 2.0**FRACTION
+        values = SHARED.decode(np.add.reduce(sums, axis=0))
     return meter.outcome(values, whole_bound(clients))
-
-
-def whole(update: Array, clients: int) -> Array:
-    """Numbers as whole multiples of 2^-32, int64 (d,), small enough that the sum over clients has room."""
-    most = 2 ** (FIELD - FRACTION - 1) / clients - 1
-    if not float(np.abs(update).max()) < most:
-        raise ValueError(f"'updates' must be smaller than {most:g} in size for {clients} clients. Got a larger one.")
-    return np.round(update * 2.0**FRACTION).astype(np.int64)
 
 
 def whole_bound(clients: int) -> float:
     """Rounding to multiples of 2^-32 once a client, at its worst, and what double precision adds."""
-    return clients * 2.0 ** -(FRACTION + 1) * (1 + 2.0**-10)
+    return clients * 2.0 ** -(SHARED.fraction + 1) * (1 + 2.0**-10)
 
 
 def paillier_sum(updates: Sequence[Sequence[float]]) -> Outcome:
@@ -318,27 +312,34 @@ def paillier_sum(updates: Sequence[Sequence[float]]) -> Outcome:
 
     By phe, with n of 3072 bits. Numbers are packed, 56 bits each, as many as a plain text holds. Meant for a worker
     process, for the search for primes cannot yield; the key never leaves that process.
+
+    Raises
+    ------
+    ValueError
+        For more than 256 clients, whose carries would not fit, or a number too large.
     """
     paillier = import_module(f"{library('phe').__name__}.paillier")
     meter, given, size = Meter(), np.asarray(updates, float), 2 * PAILLIER_BITS // 8
     clients, d = given.shape
-    per, shift = (PAILLIER_BITS - 1) // FIELD, 2 ** (FIELD - 1) // clients
+    per, most = (PAILLIER_BITS - 1) // FIELD, 1 << (FIELD - PACKED.bits)
+    if clients > most:
+        raise ValueError(f"'updates' must be of at most {most} clients. Got {clients}.")
     groups = [range(start, min(start + per, d)) for start in range(0, d, per)]
     with meter.at("client"):
         public, private = paillier.generate_paillier_keypair(n_length=PAILLIER_BITS)
     totals = [1] * len(groups)
     for update in given:
         with meter.at("client"):
-            numbers = [int(one) + shift for one in whole(update, clients)]
+            numbers = PACKED.encode(update, clients).tolist()
             packed = [sum(numbers[j] << (FIELD * k) for k, j in enumerate(group)) for group in groups]
             sent = [meter.passed(int(public.raw_encrypt(one)).to_bytes(size, "big")) for one in packed]
         with meter.at("server"):
             totals = [t * int.from_bytes(one, "big") % public.nsquare for t, one in zip(totals, sent, strict=True)]
     results = [meter.passed(int(total).to_bytes(size, "big")) for total in totals]
-    values: list[float] = []
+    sums: list[int] = []
     with meter.at("client"):
         for group, result in zip(groups, results, strict=True):
             opened = int(private.raw_decrypt(int.from_bytes(result, "big")))
-            sums = [(opened >> (FIELD * k)) % 2**FIELD - clients * shift for k in range(len(group))]
-            values += [one / 2.0**FRACTION for one in sums]
-    return meter.outcome(np.array(values), whole_bound(clients))
+            sums += [(opened >> (FIELD * k)) % 2**FIELD for k in range(len(group))]
+        values = PACKED.decode(PACKED.wrap(np.array(sums, np.uint64)))
+    return meter.outcome(values, whole_bound(clients))

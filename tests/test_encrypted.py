@@ -231,19 +231,23 @@ def test_paillier_adds_up_exactly(monkeypatch):
     assert found.sent == (7 + 1) * 3 * 256, "18 numbers in a plain text, so 3 ciphertexts"
 
 
-@pytest.mark.parametrize("scheme", [encrypted.shared_sum, lambda u: encrypted.paillier_sum(u.tolist())])
-def test_numbers_too_large_for_a_sum_are_refused(scheme):
-    with pytest.raises(ValueError, match="'updates' must be smaller than"):
-        scheme(np.full((3, 2), 3e6))
-
-
-def test_the_largest_numbers_still_add_up(monkeypatch):
+@pytest.mark.parametrize(
+    ("scheme", "coding"),
+    [(encrypted.shared_sum, encrypted.SHARED), (lambda u: encrypted.paillier_sum(u.tolist()), encrypted.PACKED)],
+)
+def test_the_largest_numbers_still_add_up_and_larger_ones_are_refused(monkeypatch, scheme, coding):
     monkeypatch.setattr(encrypted, "PAILLIER_BITS", 1024)
-    most = 2.0**23 / 3 - 1
+    most = coding.largest(3)
     for sign in (-1, 1):
-        updates = np.full((3, 2), sign * (most - 1))
-        for found in (encrypted.shared_sum(updates), encrypted.paillier_sum(updates.tolist())):
-            np.testing.assert_allclose(found.values, updates.sum(axis=0), atol=1e-8)
+        updates = np.full((3, 2), sign * most)
+        np.testing.assert_allclose(scheme(updates).values, updates.sum(axis=0), rtol=1e-12)
+    with pytest.raises(ValueError, match="'values' must be finite and in"):
+        scheme(np.full((3, 2), 1.01 * most))
+
+
+def test_more_clients_than_a_packed_number_has_room_for_are_refused():
+    with pytest.raises(ValueError, match=r"'updates' must be of at most 256 clients\. Got 257\."):
+        encrypted.paillier_sum(np.zeros((257, 1)).tolist())
 
 
 def test_without_the_extra_the_error_says_which_command_adds_it(monkeypatch):
@@ -274,6 +278,7 @@ def test_the_experiment_measures_what_it_says_and_keeps_every_bound():
     assert plain == 8 * 60 * 50 + 8 * 60
     assert 1.8 < large / small < 2.2, "twice the ring, twice the bytes"
     assert result.summary()["stated bound"].iloc[1] == result.held[0].bound
+    assert ckks.EXTRA not in " ".join(result.assumptions)
 
 
 def test_the_model_that_predicts_is_adult_s():
@@ -314,7 +319,10 @@ def test_training_has_no_room_in_the_smallest_ring():
     settings = encrypted_experiment.Settings.make(task="training")
     result = next(item for item in encrypted_experiment.run(settings) if item is not None)
     assert result.held == ()
-    assert "there is no room at 128-bit security for training steps at N = 4,096" in result.sentence
+    assert "there is no room at 128-bit security for training steps at N = 4,096. Take a larger N." in result.sentence
+    settings = encrypted_experiment.Settings.make(scale_bits=40)
+    result = next(item for item in encrypted_experiment.run(settings) if item is not None)
+    assert "for predictions at N = 4,096. Take a larger N or keep fewer bits." in result.sentence
     larger = first_on_ciphertexts(task="training", degree="8192")
     assert larger.held[0].error < larger.held[0].bound < 1e-3
     assert "A training of 150 steps would take" in larger.sentence

@@ -25,6 +25,7 @@ __all__ = ["FRESH", "Cost", "Picture", "Result", "Settings", "run"]
 
 FRESH = ("client seconds", "server seconds", "bytes", "error")
 WAYS = {"plain": "in the clear", "shares": "random shares", "paillier": "Paillier", "ckks": "CKKS"}
+LIBRARIES = {"ckks": "tenseal", "paillier": "phe"}
 MOST_PAILLIER = 50  # clients, beyond which it would take minutes
 
 
@@ -137,15 +138,12 @@ class Result:
     def why_not(self, way: str, degree: int = 0) -> str:
         """Why a way is not measured, in words; empty if it is, or will be."""
         s = self.settings
-        if way in ("ckks", "paillier") and not ckks.available("tenseal" if way == "ckks" else "phe"):
+        if way in LIBRARIES and not ckks.available(LIBRARIES[way]):
             return "not installed"
         if way == "paillier" and s.count > MOST_PAILLIER:
             return f"not above {MOST_PAILLIER} clients"
-        if way == "ckks":
-            try:
-                parameters(s, degree)
-            except ValueError:
-                return f"no room at {ckks.SECURITY}-bit security"
+        if way == "ckks" and not ckks.fits(degree, s.scale_bits, encrypted.LEVELS[s.task]):
+            return f"no room at {ckks.SECURITY}-bit security"
         return ""
 
     def frame(self) -> pd.DataFrame:
@@ -192,8 +190,8 @@ class Result:
     @property
     def missing(self) -> str:
         """What is not installed, in words."""
-        ways = ("ckks", "paillier") if self.settings.task == "sum" else ("ckks",)
-        return " and ".join(WAYS[way] for way in ways if self.why_not(way) == "not installed")
+        ways = LIBRARIES if self.settings.task == "sum" else ("ckks",)
+        return " and ".join(WAYS[way] for way in ways if not ckks.available(LIBRARIES[way]))
 
     @property
     def sentence(self) -> str:
@@ -208,9 +206,10 @@ class Result:
             return f"{start}nothing was encrypted: CKKS is not installed. This adds it: {ckks.EXTRA}{shared}"
         reason = self.why_not("ckks", int(s.degree))
         if reason:
+            fewer = ckks.fits(int(s.degree), ckks.LEAST_SCALE, encrypted.LEVELS[s.task])
             return (
-                f"{start}there is {reason} for {tasks.TASKS[s.task]} at N = {int(s.degree):,}: "
-                f"take a larger N or keep fewer bits.{shared}"
+                f"{start}there is {reason} for {tasks.TASKS[s.task]} at N = {int(s.degree):,}. "
+                f"Take a larger N{' or keep fewer bits' if fewer else ''}.{shared}"
             )
         if not self.held:
             return f"{start}ciphertexts at N = {int(s.degree):,} are being made.{shared}"
@@ -246,11 +245,6 @@ def _error(costs: tuple[Cost, ...]) -> str:
     return words.tiny(max(one.error for one in costs))
 
 
-def parameters(settings: Settings, degree: int) -> ckks.Parameters:
-    """The ciphertexts of a task; raises where there is no room for them."""
-    return ckks.Parameters(degree, settings.scale_bits, encrypted.LEVELS[settings.task])
-
-
 def run(settings: Settings) -> Iterator[Result | None]:
     """Do the task in the clear, then on ciphertexts of the chosen N, then in the other ways, then anew."""
     task = yield from tasks.prepare(settings.task, settings.count)
@@ -281,7 +275,7 @@ def _compute(task: tasks.Task, way: str, degree: int, settings: Settings) -> Gen
     if way == "plain":
         return task.in_the_clear()
     if way == "ckks":
-        return (yield from task.seal(parameters(settings, degree)))
+        return (yield from task.seal(ckks.Parameters(degree, settings.scale_bits, encrypted.LEVELS[settings.task])))
     updates: Array = np.zeros(0) if task.updates is None else task.updates
     if way == "shares":
         return encrypted.shared_sum(updates)
