@@ -148,7 +148,7 @@ def draw_report(figure: Figure, report: Report) -> None:
     """The picture of a test of a promise."""
     b = report.bound
     title, key = heading(figure)
-    title.set_text("Does the promise hold?" if report.ok else "The promise is broken")
+    title.set_text("Nothing found against the promise" if report.ok else "The promise is broken")
     key.set_text("bar: proven · ring: what the error rates suggest · ceiling: what so many runs could prove at most")
     rows = Sandwich(axes(figure, (0.03, 0.165, 0.5, 0.66)), [""])
     rows.update(report.claimed, [Evidence(b.lower_bound, b.ceiling, b.estimate)])

@@ -318,3 +318,33 @@ def test_a_table_gives_repeated_values_their_own_cells():
     assert 0.123 in table.atoms
     assert table(np.array([0.123]))[0] > 3
     assert abs(table(np.array([0.1230001]))[0]) < 1
+
+
+def test_the_judged_runs_alone_decide():
+    """What only the runs that are learned from and chosen by give away is no evidence."""
+    made = {0: 0, 1: 0}
+
+    def release(world, rng):
+        made[world] += 1
+        return 5.0 * world if made[world] % 2 else 0.0
+
+    report = privlab.verify(release, 0, 1, epsilon=1, trials=2000)
+    assert report.lower_bound == 0
+    assert report.ok
+
+
+def test_what_is_missing_is_part_of_an_output():
+    given = [
+        [1, 2],
+        [math.nan, 2],
+        [1, math.nan],
+        [math.inf, 2],
+        [-math.inf, 2],
+        [1, None],
+        [1],
+        {"a": [1, 2]},
+        [[1, 2]],
+    ]
+    assert len({telling.read(one).kind for one in given}) == len(given)
+    assert telling.read([1, 2]).kind == telling.read([3, 4]).kind
+    np.testing.assert_array_equal(telling.read([math.nan, 2.5]).values, [0, 2.5])

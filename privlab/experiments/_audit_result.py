@@ -178,11 +178,13 @@ class Result:
                 f"a coin: of {run.guesses} guesses {run.right} were right, so ε is at least {least}, at {sure}. Had "
                 f"all been right, it would have been {run.ceiling:.3g}."
             )
-        start = f"Promised ε = {s.epsilon:.3g}; N = {n} models trained on {name} without {self._person}, N with: "
-        shaped = self.bounds.get("pld")
-        extra = f", and {rounded_down(shaped.lower_bound)} if it is Gaussian" if shaped else ""
-        proven = f"{start}ε is at least {least} whatever the noise{extra}, at {sure}. "
-        highest = max([self.lower_bound, *([shaped.lower_bound] if shaped else [])])
+        shaped = self.bounds.get("pld", self.bounds["any"]).lower_bound
+        extra = f", and at least {rounded_down(shaped)} if it is Gaussian" if "pld" in self.bounds else ""
+        proven = (
+            f"Promised ε = {s.epsilon:.3g}. Models trained on {name}, N = {n} without {self._person} and as many with "
+            f"them, show that ε is at least {least} whatever the noise{extra}, at {sure}. "
+        )
+        highest = max(self.lower_bound, shaped)
         if highest > s.epsilon:
             why = "it covers one row, and this person has four" if not self.covered else "or 1 audit in 20 was unlucky"
             return f"{proven}That is more than was promised: {why}."
@@ -192,7 +194,7 @@ class Result:
 
     @property
     def _person(self) -> str:
-        return {"odd": "one very unusual person", "typical": "one ordinary person", "rows": "one person's four rows"}[
+        return {"odd": "one very unusual person", "typical": "one ordinary person", "rows": "one person of four rows"}[
             self.settings.canary
         ]
 

@@ -43,8 +43,9 @@ class Settings(Controls):
         hint="The noise of every training is made for it. Smaller is more private.",
     )  # fmt: skip
     trials: int = control(
-        default=1000, label="runs in each world N", low=40, high=50_000, slider=(100, 10_000), scale="log", places=41,
-        ends=("sees little", "takes longer"), hint="Models trained without the person, and as many with them.",
+        default=1000, label="runs, or made-up people N", low=40, high=50_000, slider=(100, 10_000), scale="log",
+        places=41, ends=("sees little", "takes longer"),
+        hint="Models trained without the person, and as many with them; in a single run, the people planted.",
     )  # fmt: skip
     canary: str = choice(
         default="odd", label="the person", among=lambda: tuple(CANARIES), words=lambda name: CANARIES[name],

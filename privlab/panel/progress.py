@@ -25,6 +25,9 @@ class Progress:
         self._stop.on_click(self._pressed)
         self._box = w.HBox([self._words, self._bar, self._stop], layout=w.Layout(align_items="center"))
         self._title = title
+        # ipykernel would have this cell, which is busy, hear the button, for it was the last to write to it. With that
+        # forgotten, a press goes to the subshell that the front end chose.
+        vars(self._stop.comm).pop("_reply_subshell_id", None)
         self._shown = display(self._box, display_id=True)  # None outside a notebook
 
     def show(self, done: int, total: int) -> None:
