@@ -178,7 +178,9 @@ def test_local_noise_is_on_each_update_and_reports_are_bounded(adult):
     come = federated.answered(plan, 20, SEEDS[0])
     most = plan.most_reports
     assert 15 < most < 30
-    assert come.sum(axis=0).max() <= most
+    many = federated.joined(plan, 2000, SEEDS[0]).sum(axis=0)
+    assert many.max() == most
+    assert federated.joined(replace(plan, protect="central"), 2000, SEEDS[0]).sum(axis=0).max() > most
     history = last(rows, plan, SEEDS[:1])
     sent = federated.clipped(federated.local_updates(rows, history.weights[0], plan), plan)[..., 0]
     noisy = sent + federated.local_noise(plan, 20, rows.width, SEEDS[0], 0)
