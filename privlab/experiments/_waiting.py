@@ -22,9 +22,15 @@ def for_the_accountant() -> Iterator[None]:
 
 
 def for_an_answer(function: Callable[[], Answer]) -> Generator[None, None, Answer]:
-    """Call a function in a thread and return what it returns, while the notebook goes on."""
-    with ThreadPoolExecutor(1) as beside:
+    """Call a function in a thread and return what it returns, while the notebook goes on.
+
+    Whoever stops waiting is not held up; the thread comes to its end alone.
+    """
+    beside = ThreadPoolExecutor(1)
+    try:
         asked = beside.submit(function)
         while wait([asked], timeout=dpsgd.PATIENCE).not_done:
             yield
         return asked.result()
+    finally:
+        beside.shutdown(wait=False)

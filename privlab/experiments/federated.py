@@ -41,7 +41,7 @@ class Settings(Controls):
     """Who takes part, how different they are, and what protects them."""
 
     epsilon: float = control(
-        default=2.0, label="privacy budget ε, for a whole client", low=0.05, high=100, slider=(0.05, 10), scale="log",
+        default=1.0, label="privacy budget ε, for a whole client", low=0.05, high=100, slider=(0.05, 10), scale="log",
         ends=("more private", "more accurate"),
         hint="For everything a client holds, over all rounds together. Of no effect without protection.",
     )  # fmt: skip
