@@ -90,8 +90,9 @@ def make_client() -> ClientApp:
     def train(message: Message, context: Context) -> Message:
         """Answer a round with an update, or say that this client is not in it."""
         _, rows, plan, seed = _everything(_told(context), server=False)
-        own, step = int(context.node_config["partition-id"]), int(message.content["round"]["number"])
-        weights = message.content["model"].to_numpy_ndarrays()[0][:, None]
+        told: Any = message.content
+        own, step = int(context.node_config["partition-id"]), int(told["round"]["number"])
+        weights = told["model"].to_numpy_ndarrays()[0][:, None]
         update, weight = np.zeros(rows.width, np.float32), 0.0
         if federated.answered(plan, rows.clients, seed)[step, own]:
             mine = rows.only(np.array([own]))
@@ -135,8 +136,9 @@ def _lead(grid: Grid, context: Context) -> dict[str, Any]:
         failed = [answer.error.reason for answer in answers if answer.has_error()]
         if failed or len(answers) < len(nodes):
             raise RuntimeError(f"All {len(nodes)} nodes must answer a round. Got {len(answers)}. {failed[:1]}")
-        updates = [answer.content["update"].to_numpy_ndarrays()[0] for answer in answers]
-        heavy = [float(answer.content["sums"]["weight"]) for answer in answers]
+        contents: list[Any] = [answer.content for answer in answers]
+        updates = [content["update"].to_numpy_ndarrays()[0] for content in contents]
+        heavy = [float(content["sums"]["weight"]) for content in contents]
         reports[step] = sum(weight > 0 for weight in heavy)
         total = np.sum(updates, axis=0) + noise[step]
         weight = np.array([sum(heavy)])

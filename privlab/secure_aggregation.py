@@ -312,7 +312,7 @@ def unmask(
     if len(answers) < threshold:
         raise TooFewLeftError(f"'answers' must come from at least {threshold} clients. Got {len(answers)}.")
     helpers = sorted(answers)[:threshold]
-    total: Array = np.sum(list(masked.values()), axis=0, dtype=np.uint64)
+    total: Array = np.asarray(np.sum(list(masked.values()), axis=0, dtype=np.uint64))
     for number in publics:
         secret = join({helper: answers[helper][number] for helper in helpers})
         if number in masked:

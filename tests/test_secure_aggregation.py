@@ -12,7 +12,7 @@ from privlab.secure_aggregation import Coding, TooFewLeftError
 
 def setting(rng):
     """A random number of clients, a threshold, and dropouts that leave enough."""
-    clients = int(rng.integers(2, 7))
+    clients = int(rng.integers(2, 6))
     threshold = int(rng.integers(clients // 2 + 1, clients + 1))
     order = rng.permutation(clients).tolist()
     early = int(rng.integers(0, clients - threshold + 1))

@@ -174,7 +174,8 @@ class _Kinds:
             ax.grid(visible=True, axis="x", color="#E6E6E6", linewidth=0.8)
         self.left.set_xlabel("right on unseen people (%)", fontsize=TEXT)
         self.right.set_xlabel("pull on the model", fontsize=TEXT)
-        blue, moving = COLOURS["private"], {"animated": True}
+        blue = COLOURS["private"]
+        moving: dict[str, Any] = {"animated": True}
         (self.dots,) = self.left.plot([], [], "o", color=blue, markersize=9, zorder=4, **moving)
         (self.diamonds,) = self.left.plot([], [], "D", color=ALONE, markersize=7, zorder=4, **moving)
         self.lines = [self.left.plot([], [], color=blue, linewidth=2.5, **moving)[0] for _ in range(MOST)]
@@ -184,7 +185,14 @@ class _Kinds:
             for _ in range(MOST)
         ]
         self.doubts = [self.right.plot([], [], color="#222222", linewidth=1.5, **moving)[0] for _ in range(MOST)]
-        words = {"color": blue, "fontsize": SMALL, "fontweight": "bold", "ha": "center", "va": "bottom", **moving}
+        words: dict[str, Any] = {
+            "color": blue,
+            "fontsize": SMALL,
+            "fontweight": "bold",
+            "ha": "center",
+            "va": "bottom",
+            **moving,
+        }
         self.name = self.left.text(0, 0, "together", **words)
         self.name_alone = self.left.text(0, 0, "alone", **{**words, "color": ALONE, "va": "top"})
         self.moving: list[Artist] = [

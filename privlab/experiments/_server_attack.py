@@ -164,7 +164,7 @@ def masked(vectors: Array, seed: tuple[int, ...]) -> Array:
     codes = [CODING.encode(one, number) for one in vectors]
     bytes_from = np.random.default_rng(seed).bytes
     done = aggregate(codes, threshold=threshold(number), coding=CODING, entropy=bytes_from)
-    if not (done.total == CODING.wrap(np.sum(codes, axis=0, dtype=np.uint64))).all():
+    if not (done.total == CODING.wrap(np.asarray(np.sum(codes, axis=0, dtype=np.uint64)))).all():
         raise RuntimeError("The unmasked sum must equal the plain one. Got another.")
     return np.stack([done.masked[n] for n in range(number)])
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from privlab.experiments.server_view import Result
 
-LEFT, RIGHT = (0.2, 0.125, 0.335, 0.72), (0.6, 0.625, 0.375, 0.185)
+LEFT, RIGHT = (0.212, 0.125, 0.323, 0.72), (0.6, 0.625, 0.375, 0.185)
 MOST = 34  # columns
 SHOWN = 14  # column names that fit
 BINS = 41

@@ -25,7 +25,7 @@ __all__ = ["Picture", "Result", "Settings", "run"]
 PARTS = 4  # steps of an epoch
 ALONE = 50  # epochs of a client on its own
 POOLED, POOLED_PARTS = 20, 20  # epochs, and steps of each, on all the data in one place
-TOGETHER = 4  # seeds trained in step, after the first
+TOGETHER = 4  # seeds trained in step, after the first; fewer where a round takes long
 FIRST, REPAINT = 0.01, 0.025  # seconds until the first result, and between two
 
 
@@ -41,7 +41,7 @@ class Settings(Controls):
     """Who takes part, how different they are, and what protects them."""
 
     epsilon: float = control(
-        default=2.0, label="privacy budget ε, for a whole client", low=0.05, high=100, slider=(0.05, 10), scale="log",
+        default=1.0, label="privacy budget ε, for a whole client", low=0.05, high=100, slider=(0.05, 10), scale="log",
         ends=("more private", "more accurate"),
         hint="For everything a client holds, over all rounds together. Of no effect without protection.",
     )  # fmt: skip
@@ -172,16 +172,12 @@ def run(settings: Settings) -> Iterator[Result | None]:
         history, scores = None, np.zeros((len(seeds), 0))
         painted = time.perf_counter() + (FIRST - REPAINT if show else 0)
         for history in core.train(rows, plan, [(settings.seed, seed) for seed in seeds]):
-            if show and time.perf_counter() - painted > REPAINT and len(history.reports) < plan.rounds:
+            if time.perf_counter() - painted > REPAINT and len(history.reports) < plan.rounds:
                 scores = judge.append(scores, history)
-                yield result(judge.finish(scores, history))
-                painted = time.perf_counter()
-            elif not show and time.perf_counter() - painted > REPAINT:
-                yield None
+                yield result(judge.finish(scores, history)) if show else None
                 painted = time.perf_counter()
         assert history is not None
-        scores = judge.append(scores, history)
-        done.append(judge.finish(scores, history))
+        done.append(judge.finish(judge.append(scores, history), history))
         yield result()
 
     yield from train(range(1), True)
@@ -191,8 +187,9 @@ def run(settings: Settings) -> Iterator[Result | None]:
             del _alone_kept[next(iter(_alone_kept))]
         references = References(pooled, references.floor, *_alone_kept[key])
         yield result()
-    for start in range(1, settings.seeds, TOGETHER):
-        yield from train(range(start, min(settings.seeds, start + TOGETHER)), False)
+    together = max(1, TOGETHER // settings.local_epochs)
+    for start in range(1, settings.seeds, together):
+        yield from train(range(start, min(settings.seeds, start + together)), False)
     yield result()
 
 

@@ -70,7 +70,7 @@ class Settings(Controls):
         ends=("one phone", "an office"), hint="A client sends the mean of its people's gradients.",
     )  # fmt: skip
     epsilon: float = control(
-        default=2.0, label="privacy budget ε, for a whole client", low=0.05, high=100, slider=(0.05, 10), scale="log",
+        default=1.0, label="privacy budget ε, for a whole client", low=0.05, high=100, slider=(0.05, 10), scale="log",
         ends=("more private", "more accurate"), hint="For the noise, in this one round.",
     )  # fmt: skip
     clients: int = control(
@@ -201,11 +201,13 @@ def run(settings: Settings) -> Iterator[Result | None]:
     sigma = accounting.gaussian_noise_multiplier(epsilon=settings.epsilon, delta=DELTA)
     codes, first = yield from elsewhere(lambda: _protocol(data, settings.people, settings.clients, settings.seed))
     size = attack.CODING.modulus / 2**attack.CODING.fraction
-    known = {"people": settings.people, "others": settings.people - 1, "scale": 1.0}
-    guess = attack.guess(table, attack.CODING.decode(codes), **known, noise=size / math.sqrt(12))
+    uniform = size / math.sqrt(12)  # standard deviation
+    people = settings.people
+    decoded = attack.CODING.decode(codes)
+    guess = attack.guess(table, decoded, people=people, others=people - 1, scale=1.0, noise=uniform)
     found = {"one masked": [table.read(guess, first[:, 0])]}
     arrived: dict[str, list[Array]] = {"none": [], "noise": []}
-    uniform = codes.ravel() / attack.CODING.modulus
+    shares = codes.ravel() / attack.CODING.modulus
     for start in range(0, settings.repeats, TOGETHER):
         number = min(TOGETHER, settings.repeats - start)
         _attack(table, settings, sigma * settings.clip_norm, number, start, found, arrived)
@@ -214,7 +216,7 @@ def run(settings: Settings) -> Iterator[Result | None]:
             table.names,
             {what: np.concatenate(parts).mean(axis=0) for what, parts in found.items()},
             {what: sum(map(len, parts)) for what, parts in found.items()},
-            {what: np.concatenate(parts) for what, parts in arrived.items()} | {"masks": uniform, "both": uniform},
+            {what: np.concatenate(parts) for what, parts in arrived.items()} | {"masks": shares, "both": shares},
             (start + number) / settings.repeats,
         )
 
