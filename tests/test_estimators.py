@@ -36,6 +36,13 @@ from privlab import (
 
 ALL = (DPLogisticRegression, DPMLPClassifier, DPLinearRegression)
 CHECKS = [pair for kind in ALL for pair in estimator_checks_generator(kind(), mark=None)]
+
+
+def named(one):
+    """A check by its function, without the address that its own text has: two workers must agree on it."""
+    return one.func.__name__ if hasattr(one, "func") else str(one)
+
+
 leaking = pytest.mark.filterwarnings("ignore::privlab.schema.PrivacyLeakWarning")
 
 
@@ -58,7 +65,7 @@ def declared(kind, **parameters):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("estimator", "check"), CHECKS, ids=str)
+@pytest.mark.parametrize(("estimator", "check"), CHECKS, ids=named)
 def test_contract_of_scikit_learn(estimator, check):
     check(estimator)
 
