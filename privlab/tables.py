@@ -5,7 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["pd"]
+__all__ = ["pd", "to_csv"]
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet run a cell instead of showing it
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,3 +18,16 @@ else:
             return getattr(import_module("pandas"), name)
 
     pd = _Later()
+
+
+def to_csv(table: pd.DataFrame) -> bytes:
+    """A table as a file that a spreadsheet shows and never runs: an apostrophe stands before text like a formula."""
+
+    def plain(value: Any) -> Any:
+        return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+    inert = table.rename(columns=plain)
+    text = [i for i, kind in enumerate(inert.dtypes) if not pd.api.types.is_numeric_dtype(kind)]
+    for i in text:
+        inert.isetitem(i, [plain(value) for value in inert.iloc[:, i]])
+    return bytes(inert.to_csv(index=False).encode())

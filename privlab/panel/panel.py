@@ -18,6 +18,7 @@ from privlab.panel.controls import text
 from privlab.panel.figure import Canvas
 from privlab.panel.runner import Runner
 from privlab.policy import Gate, PolicyError
+from privlab.tables import to_csv
 
 STYLE = """<style>
 .privlab-panel { max-width: 1240px; font-family: system-ui, "DejaVu Sans", sans-serif; }
@@ -277,7 +278,7 @@ class Panel(w.VBox):
 
     def _links(self) -> str:
         files = {
-            "csv": ("text/csv", self._result.frame().to_csv(index=False).encode()),
+            "csv": ("text/csv", to_csv(self._result.frame())),
             "png": ("image/png", self._canvas.export("png")),
             "svg": ("image/svg+xml", self._canvas.export("svg")),
         }
