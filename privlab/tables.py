@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -30,4 +31,5 @@ def to_csv(table: pd.DataFrame) -> bytes:
     text = [i for i, kind in enumerate(inert.dtypes) if not pd.api.types.is_numeric_dtype(kind)]
     for i in text:
         inert.isetitem(i, [plain(value) for value in inert.iloc[:, i]])
-    return bytes(inert.to_csv(index=False).encode())
+    # pandas would leave a bare carriage return unquoted, and what follows it would begin a cell
+    return bytes(inert.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC).encode())
