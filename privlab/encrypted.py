@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from math import hypot, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -36,6 +36,7 @@ PAILLIER_BITS = 3072  # of n, for 128 bits of security
 SIGMOID_DEGREE, SIGMOID_RANGE = 3, 8.0
 
 Outcomes = Generator[None, None, "Outcome"]
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -83,14 +84,14 @@ class Meter:
         return Outcome(values, **self.seconds, sent=self.sent, bound=bound)
 
 
-def finish(outcomes: Outcomes) -> Outcome:
+def finish(computation: Generator[None, None, Found]) -> Found:
     """Drive a computation to its end."""
     while True:
         try:
-            next(outcomes)
+            next(computation)
         except StopIteration as end:
-            outcome: Outcome = end.value
-            return outcome
+            found: Found = end.value
+            return found
 
 
 def _add_up(

@@ -94,12 +94,13 @@ def test_what_the_text_says_of_predictions_is_true(sealed: Reader) -> None:
 def test_what_the_text_says_of_training_is_true(sealed: Reader) -> None:
     said = sealed.run(
         "found = training.wait().result\n"
-        "print(found.held[0].seconds / found.rows['plain', 0][0].seconds, found.held[0].error)\n"
+        "quickest = [min(one.seconds for one in costs) for costs in (found.held, found.rows['plain', 0])]\n"
+        "print(quickest[0] / quickest[1], found.held[0].error)\n"
         "print(found.why_not('ckks', 4096))"
     )
     numbers, why = said.splitlines()
     slower, error = map(float, numbers.split())
-    assert slower > 300
+    assert slower > 700
     assert error < 2e-5
     assert why.startswith("no room")
 
@@ -117,4 +118,4 @@ def test_what_the_text_says_side_by_side_is_true(sealed: Reader) -> None:
     assert masked > 2
     lost, seconds = map(float, cost.split())
     assert 1.5 < lost < 3.5
-    assert seconds > 600
+    assert seconds > 300

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from privlab.experiments.encrypted import Cost, Result
 
 BOTTOM, TOP = 0.09, 0.8
-BOXES = ((0.215, 0.23), (0.48, 0.23), (0.745, 0.23))  # left and width
+BOXES = ((0.235, 0.225), (0.495, 0.225), (0.755, 0.225))  # left and width
 RANGES = ((3e-8, 300.0), (100.0, 1e10), (1e-14, 10.0))
 TICKS = (
     ((1e-6, "1 µs"), (1e-3, "1 ms"), (1, "1 s")),

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from privlab.experiments.side_by_side import Result
 
-BOX = (0.215, 0.09, 0.18, 0.69)
-LOW, HIGH = 60, 90
+BOX = (0.215, 0.125, 0.18, 0.655)
+LOW, HIGH = 70, 88
 PLACES = {"server": 0.42, "model": 0.64, "cost": 0.862}
 HEADS = {"server": "whoever runs\nit sees", "model": "the model\ntells", "cost": "a training\ncosts"}
 
@@ -25,8 +25,8 @@ class _Row:
     def __init__(self, figure: Figure, ax: Any, y: int, height: float, private: bool) -> None:
         colour, marker = COLOURS["private" if private else "non-private"], "o" if private else "s"
         self.y = y
-        (self.line,) = ax.plot([], [], color=colour, linewidth=6, alpha=0.35, solid_capstyle="butt", animated=True)
-        (self.dot,) = ax.plot([], [], marker, color=colour, markersize=9, animated=True, zorder=4)
+        (self.line,) = ax.plot([], [], color=colour, linewidth=15, alpha=0.35, solid_capstyle="butt", animated=True)
+        (self.dot,) = ax.plot([], [], marker, color=colour, markersize=5, animated=True, zorder=4)
         self.value = ax.annotate(
             "", (LOW, y), xytext=(0, 9), textcoords="offset points", fontsize=SMALL, ha="center", va="bottom",
             color=colour, fontweight="bold", animated=True, annotation_clip=False, zorder=5,
@@ -41,7 +41,7 @@ class _Row:
         self.line.set_data([max(low, LOW), max(high, LOW)], [self.y, self.y])
         self.dot.set_data([at], [self.y])
         self.value.set_text(f"{mean:.1f}")
-        self.value.xy = (min(max(at, LOW + 4), HIGH - 3), self.y)
+        self.value.xy = (min(max(at, LOW + 2.5), HIGH - 2), self.y)
         self.cost.set_text("\n".join(cost))
 
 
@@ -63,7 +63,7 @@ class Picture:
         self.ax.set_xlim(LOW, HIGH)
         self.ax.set_ylim(len(WAYS) - 0.5, -0.5)
         self.ax.set_yticks([])
-        self.ax.set_xticks((60, 70, 80, 90), ("60", "70", "80", "90"))
+        self.ax.set_xticks((70, 76, 82, 88), ("70", "76", "82", "88"))
         title, key = heading(figure)
         title.set_text("Five ways to learn: who could still see what?")
         key.set_text("● everything  ◐ much  ◔ little: ε bounds it  ○ nothing  ·  bar: 95 % interval")
@@ -71,6 +71,7 @@ class Picture:
         shared: dict[str, Any] = {"fontsize": SMALL, "va": "bottom", "linespacing": 1.05, "color": "#444444"}
         top = bottom + height + 0.012
         figure.text(left, top, "right on unseen\npeople (%)", **shared)
+        figure.text(left, 0.012, "dashed: always the same answer", fontsize=SMALL, color=COLOURS["floor"])
         for place, x in PLACES.items():
             figure.text(x, top, HEADS[place], **shared)
         self.rows = {}

@@ -13,13 +13,7 @@ def _fewest_bits() -> int:
     from privlab import ckks, encrypted
     from privlab.experiments import _encrypted_tasks as tasks
 
-    training = tasks.trained()
-    while True:
-        try:
-            next(training)
-        except StopIteration as end:
-            weights = end.value
-            break
+    weights = encrypted.finish(tasks.trained())
     bits = range(ckks.LEAST_SCALE, ckks.MOST_SCALE)
     return next(b for b in bits if encrypted.inference_bound(ckks.Parameters(4096, b, 1), weights) < 1e-4)
 
