@@ -17,8 +17,8 @@ from privlab.datasets import Dataset, from_frame, load
 from privlab.experiments import run
 from privlab.questions import answer
 from privlab.schema import PrivacyLeakWarning, Schema
-from privlab.verification import verify
 from privlab.solving import solve
+from privlab.verification import verify
 
 if TYPE_CHECKING:
     from privlab.estimators import DPLinearRegression, DPLogisticRegression, DPMLPClassifier
@@ -43,8 +43,8 @@ __all__ = [
     "load",
     "questions",
     "run",
-    "verify",
     "solve",
+    "verify",
 ]
 
 
