@@ -36,6 +36,7 @@ NUMBERS = 20_000_000  # numbers kept of all runs
 TIMED = 8  # runs in each world by which their pace is measured
 PARTS = slice(0, None, 4), slice(2, None, 4), slice(1, None, 2)  # to learn, to choose, to judge
 AS_GOOD = 0.97  # of the best score's promise, to be taken for as good
+CLOSE = 1.1  # times the claim: what may be luck
 LOOK = 0.1  # seconds between two looks at the bar
 PROBES = 32  # rows on which a fitted estimator is asked for predictions
 
@@ -122,6 +123,11 @@ class Report:
                     " Its noise may be loud enough; but it is floating-point noise, whose last digits tell what it was "
                     "added to. Exact noise does not, and rounding hides most of it."
                 )
+            elif b.lower_bound < CLOSE * self.claimed:
+                tail += (
+                    f" So small an excess may be bad luck, for up to {100 * (1 - b.confidence):.2g} of 100 sound "
+                    "releases are flagged: test again with another seed."
+                )
             least = rounded_down(b.lower_bound)
             return f"The promise of {promise} is broken: ε is at least {least}, {sure}. {rates}{tail}"
         if self.ceiling <= self.claimed:
@@ -187,9 +193,10 @@ def verify(
     Parameters
     ----------
     release : callable or scikit-learn estimator
-        ``release(data, rng)`` returns numbers: one, an array, or a nesting of them. `rng` is a NumPy generator; noise
-        may also come from elsewhere, fresh at every call. Of an estimator, a clone is fitted on ``(X, y)`` each time;
-        its fitted numbers and its predictions are looked at. An integer `random_state` is replaced by a fresh one.
+        ``release(data, rng)`` returns numbers: one, an array, or a nesting of them, and leaves the data as they were.
+        `rng` is a NumPy generator; noise may also come from elsewhere, fresh at every call. Of an estimator, a clone
+        is fitted on ``(X, y)`` each time; its fitted numbers and its predictions are looked at. An integer
+        `random_state` is replaced by a fresh one.
     data, neighbour : any
         Two data sets that the promise says can hardly be told apart: `neighbour` has one person more, or another one,
         as the promise has it. Choose a person who sticks out.
