@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from typing import TypeVar
 
-from privlab import accounting, dpsgd
+from privlab import accounting, cores, dpsgd
 
-Answer = TypeVar("Answer")
+Found = TypeVar("Found")
 
 
 def for_the_accountant() -> Iterator[None]:
@@ -21,16 +21,9 @@ def for_the_accountant() -> Iterator[None]:
         yield
 
 
-def for_an_answer(function: Callable[[], Answer]) -> Generator[None, None, Answer]:
-    """Call a function in a thread and return what it returns, while the notebook goes on.
-
-    Whoever stops waiting is not held up; the thread comes to its end alone.
-    """
-    beside = ThreadPoolExecutor(1)
-    try:
-        asked = beside.submit(function)
-        while wait([asked], timeout=dpsgd.PATIENCE).not_done:
-            yield
-        return asked.result()
-    finally:
-        beside.shutdown(wait=False)
+def elsewhere(job: Callable[[], Found]) -> Generator[None, None, Found]:
+    """Do what takes long in a thread: yields None meanwhile, and returns what came of it."""
+    future = cores.shared().threads.submit(job)
+    while wait([future], timeout=dpsgd.PATIENCE).not_done:
+        yield None
+    return future.result()

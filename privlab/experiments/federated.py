@@ -14,7 +14,7 @@ from privlab import federated as core
 from privlab.experiments import _choices
 from privlab.experiments._federated_picture import Picture
 from privlab.experiments._federated_result import DELTA, PROTECT, References, Result
-from privlab.experiments._waiting import for_an_answer, for_the_accountant
+from privlab.experiments._waiting import elsewhere, for_the_accountant
 from privlab.settings import Controls, choice, control
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def _calibrated(settings: Settings) -> Generator[None, None, core.Plan]:
     if not _shipped(settings):
         yield from for_the_accountant()
     if settings.cohort == "fixed":
-        return (yield from for_an_answer(lambda: plan.calibrated(settings.epsilon, DELTA, settings.clients)))
+        return (yield from elsewhere(lambda: plan.calibrated(settings.epsilon, DELTA, settings.clients)))
     return plan.calibrated(settings.epsilon, DELTA, settings.clients)
 
 
@@ -231,7 +231,7 @@ def prepare(settings: Settings) -> Iterator[None]:
 def _held(settings: Settings) -> Generator[None, None, tuple[clients.Holdings, clients.Rows]]:
     args = (datasets.load(settings.dataset), settings.split, settings.clients, settings.skew, settings.seed)
     if settings.split == "region":  # a column that is not among the features: the table must be read
-        return (yield from for_an_answer(lambda: _rows(*args)))
+        return (yield from elsewhere(lambda: _rows(*args)))
     return _rows(*args)
 
 

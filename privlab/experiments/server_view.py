@@ -14,7 +14,7 @@ from privlab import accounting, cards, datasets
 from privlab.experiments import _choices
 from privlab.experiments import _server_attack as attack
 from privlab.experiments._server_picture import Picture
-from privlab.experiments._waiting import for_an_answer, for_the_accountant
+from privlab.experiments._waiting import elsewhere, for_the_accountant
 from privlab.settings import Controls, choice, control
 from privlab.tables import pd
 
@@ -199,7 +199,7 @@ def run(settings: Settings) -> Iterator[Result | None]:
     table = attack.table(data)
     yield from for_the_accountant()
     sigma = accounting.gaussian_noise_multiplier(epsilon=settings.epsilon, delta=DELTA)
-    codes, first = yield from for_an_answer(lambda: _protocol(data, settings.people, settings.clients, settings.seed))
+    codes, first = yield from elsewhere(lambda: _protocol(data, settings.people, settings.clients, settings.seed))
     size = attack.CODING.modulus / 2**attack.CODING.fraction
     uniform = size / math.sqrt(12)  # standard deviation
     people = settings.people
