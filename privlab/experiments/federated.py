@@ -263,7 +263,7 @@ class _Judge:
         self.groups = holdings.mix.argmax(axis=1)
         self.kinds = len(holdings.kinds)
         self.member = (holdings.kind_test[:, None] == np.arange(self.kinds)).astype(np.float32)
-        self.member /= np.maximum(self.member.sum(axis=0), 1)
+        self.people = np.maximum(self.member.sum(axis=0, dtype=np.float64), 1)
         self.floor = models.floor(data)
 
     def right(self, weights: Array) -> Array:
@@ -271,6 +271,11 @@ class _Judge:
         decided = weights[:, :-1] @ self.X > -weights[:, -1:]
         right: Array = decided == self.y
         return right
+
+    def by_kind(self, right: Array) -> Array:
+        """The share of each kind of people that models are right about (M, kinds)."""
+        shares: Array = (right.astype(np.float32) @ self.member) / self.people
+        return shares
 
     def append(self, scores: Array, history: core.History) -> Array:
         """Scores (S, t) with those of the rounds since."""
@@ -281,7 +286,7 @@ class _Judge:
 
     def finish(self, scores: Array, history: core.History) -> tuple[Array, Array, Array, Array]:
         """Scores, accuracy by kind, drift by kind and bytes sent, by seed."""
-        right = self.right(np.ascontiguousarray(history.models[-1].T)).astype(np.float32) @ self.member
+        right = self.by_kind(self.right(np.ascontiguousarray(history.models[-1].T)))
         drift = np.full((self.kinds, scores.shape[0]), np.nan)
         found = history.drift(self.groups)
         drift[: len(found)] = found
@@ -304,6 +309,6 @@ def _alone(rows: clients.Rows, judge: _Judge) -> Generator[None, None, tuple[Arr
     for start in range(0, rows.clients, 100):
         right = judge.right(model[start : start + 100])
         everybody.append(right.mean(axis=1))
-        kinds.append(right.astype(np.float32) @ judge.member)
+        kinds.append(judge.by_kind(right))
         yield
     return np.concatenate(everybody), np.concatenate(kinds)
