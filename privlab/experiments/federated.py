@@ -26,7 +26,7 @@ PARTS = 4  # steps of an epoch
 ALONE = 50  # epochs of a client on its own
 POOLED, POOLED_PARTS = 20, 20  # epochs, and steps of each, on all the data in one place
 TOGETHER = 4  # seeds trained in step, after the first; fewer where a round takes long
-FIRST, REPAINT = 0.01, 0.025  # seconds until the first result, and between two
+FIRST, REPAINT = 0.004, 0.025  # seconds until the first result, and between two
 
 
 def _datasets() -> tuple[str, ...]:
