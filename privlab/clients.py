@@ -118,11 +118,11 @@ class Rows:
         place = np.arange(len(order)) - (np.cumsum(sizes) - sizes)[owner]
         part, row = place % parts, place // parts
         most = max(1, -(-int(sizes.max()) // parts))
-        rows = np.zeros((parts, len(sizes), most, X.shape[1] + 1), np.float32)
-        labels = np.zeros((parts, len(sizes), most, 1), np.float32)
-        rows[part, owner, row, :-1] = X[order]
-        rows[part, owner, row, -1] = 1
-        labels[part, owner, row, 0] = y[order]
+        table = np.full((parts, len(sizes), most), len(X))  # the last row is all zero and pads
+        table[part, owner, row] = order
+        padded = np.zeros((len(X) + 1, X.shape[1] + 1), np.float32)
+        padded[:-1, :-1], padded[:-1, -1] = X, 1
+        rows, labels = padded.take(table, axis=0), np.append(y, 0).astype(np.float32)[table][..., None]
         counts = [np.bincount(owner[part == p], minlength=len(sizes)) for p in range(parts)]
         return cls(rows, labels, np.array(counts, np.float32)[..., None, None], len(X) if total is None else total)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from privlab import datasets, uncertainty
+from privlab.experiments._federated_result import FEW
 from privlab.style import COLOURS, MODEL_STYLES, SMALL, TEXT, axes, heading
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 BOX = (0.105, 0.145, 0.66, 0.69)
 LEFT, RIGHT = (0.235, 0.145, 0.46, 0.69), (0.755, 0.145, 0.205, 0.69)
 GAP = 0.062  # height of a line of a name, in heights of the axes
-ENOUGH = 4  # seeds for a band
 ALONE = MODEL_STYLES[2][0]
 BELOW = 16  # points of accuracy below the floor that are shown
 MOST = 8  # kinds of clients
@@ -84,7 +84,7 @@ class _Rounds:
         self.wide = self.ax.fill_between([0], [0], [0], color=colour, alpha=0.12, linewidth=0, **moving)
         self.band = self.ax.fill_between([0], [0], [0], color=colour, alpha=0.3, linewidth=0, **moving)
         (self.line,) = self.ax.plot([], [], color=colour, linewidth=2.6, zorder=4, **moving)
-        self.few = [self.ax.plot([], [], color=colour, linewidth=1, alpha=0.5, **moving)[0] for _ in range(ENOUGH)]
+        self.few = [self.ax.plot([], [], color=colour, linewidth=1, alpha=0.5, **moving)[0] for _ in range(FEW)]
         looks = {
             "pooled": (COLOURS["non-private"], (0, (6, 3)), "all data in\none place"),
             "alone": (ALONE, "-.", "each\nalone"),
@@ -125,7 +125,7 @@ class _Rounds:
         mean = 100 * curve.mean
         self.line.set_data(x, mean)
         self.line.set_visible(True)
-        enough = len(scores) >= ENOUGH
+        enough = len(scores) >= FEW
         for artist, half in ((self.wide, curve.release), (self.band, curve.band)):
             artist.set_visible(enough)
             if enough:

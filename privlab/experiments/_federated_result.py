@@ -21,6 +21,7 @@ PROTECT = {
     "central": "noise on the sum",
     "local": "noise on each update",
 }
+FEW = 4  # repeats, for a band
 SPREAD = (10, 90)  # percentiles of the clients that a bar shows
 
 
@@ -194,7 +195,7 @@ class Result:
             "local": f"With ε = {s.epsilon:.3g} for each client and noise on each update, {who} ",
         }[s.protect]
         rounds = self.scores.shape[1]
-        band = f" ± {100 * found.band[-1]:.1g}" if len(self.scores) > 1 else ""
+        band = f" ± {100 * found.band[-1]:.1g}" if len(self.scores) >= FEW else ""
         text = (
             f"{start}learn in {rounds} round{'s' if rounds > 1 else ''} to be right about "
             f"{100 * found.mean[-1]:.1f}{band} % of unseen people on {datasets.card(s.dataset).short}; "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from privlab import accounting, clients, datasets, models
+from privlab import accounting, clients, cores, datasets, models
 from privlab import federated as core
 from privlab.experiments import _choices
 from privlab.experiments._federated_picture import Picture
@@ -26,7 +26,7 @@ PARTS = 4  # steps of an epoch
 ALONE = 50  # epochs of a client on its own
 POOLED, POOLED_PARTS = 20, 20  # epochs, and steps of each, on all the data in one place
 TOGETHER = 4  # seeds trained in step, after the first; fewer where a round takes long
-FIRST, REPAINT = 0.01, 0.025  # seconds until the first result, and between two
+FIRST, REPAINT = 0.004, 0.025  # seconds until the first result, and between two
 
 
 def _datasets() -> tuple[str, ...]:
@@ -149,12 +149,12 @@ def run(settings: Settings) -> Iterator[Result | None]:
     plan = yield from _calibrated(settings)
     holdings, rows = yield from _held(settings)
     plan = plan.paced(settings.clients, rows.width)
-    judge = _Judge(data, holdings)
+    judge = _judge(data, holdings)
     pooled = _pooled(data, settings.seed)
     key = (data, settings.split, settings.clients, settings.skew, settings.seed)
     none = np.zeros(0)
     known = _alone_kept.get(key)
-    references = References(pooled, models.floor(data), *(known or (none, none)))
+    references = References(pooled, judge.floor, *(known or (none, none)))
     people = np.bincount(holdings.kind_train, minlength=len(holdings.kinds))
     done: list[tuple[Array, Array, Array, Array]] = []
 
@@ -180,16 +180,17 @@ def run(settings: Settings) -> Iterator[Result | None]:
         done.append(judge.finish(judge.append(scores, history), history))
         yield result()
 
-    yield from train(range(1), True)
-    if known is None:
-        _alone_kept[key] = yield from _alone(rows, judge)
-        while len(_alone_kept) > 32:
-            del _alone_kept[next(iter(_alone_kept))]
-        references = References(pooled, references.floor, *_alone_kept[key])
-        yield result()
-    together = max(1, TOGETHER // settings.local_epochs)
-    for start in range(1, settings.seeds, together):
-        yield from train(range(start, min(settings.seeds, start + together)), False)
+    with cores.shared().held():  # many small products: threads of the matrix library would only wait for each other
+        yield from train(range(1), True)
+        if known is None:
+            _alone_kept[key] = yield from _alone(rows, judge)
+            while len(_alone_kept) > 32:
+                del _alone_kept[next(iter(_alone_kept))]
+            references = References(pooled, references.floor, *_alone_kept[key])
+            yield result()
+        together = max(1, TOGETHER // settings.local_epochs)
+        for start in range(1, settings.seeds, together):
+            yield from train(range(start, min(settings.seeds, start + together)), False)
     yield result()
 
 
@@ -257,34 +258,44 @@ class _Judge:
     """Scores models on unseen people, all of them and by kind."""
 
     def __init__(self, data: datasets.Dataset, holdings: clients.Holdings) -> None:
-        self.X, y = data.evaluation
-        self.y = y.astype(bool)
+        X, y = data.evaluation
+        self.X, self.y = np.ascontiguousarray(X.T), y.astype(bool)  # people as columns: a model's answers lie together
         self.groups = holdings.mix.argmax(axis=1)
-        kind = holdings.kind_test
         self.kinds = len(holdings.kinds)
-        self.member = (kind == np.arange(self.kinds)[:, None]).astype(np.float32)
-        self.member /= np.maximum(self.member.sum(axis=1, keepdims=True), 1)
+        self.member = (holdings.kind_test[:, None] == np.arange(self.kinds)).astype(np.float32)
+        self.people = np.maximum(self.member.sum(axis=0, dtype=np.float64), 1)
+        self.floor = models.floor(data)
 
     def right(self, weights: Array) -> Array:
-        """Whether models (d + 1, M) are right about each person (rows, M)."""
-        decided = self.X @ weights[:-1] > -weights[-1]
-        right: Array = decided == self.y[:, None]
+        """Whether models (M, d + 1) are right about each person (M, people)."""
+        decided = weights[:, :-1] @ self.X > -weights[:, -1:]
+        right: Array = decided == self.y
         return right
+
+    def by_kind(self, right: Array) -> Array:
+        """The share of each kind of people that models are right about (M, kinds)."""
+        shares: Array = (right.astype(np.float32) @ self.member) / self.people
+        return shares
 
     def append(self, scores: Array, history: core.History) -> Array:
         """Scores (S, t) with those of the rounds since."""
-        new = history.models[scores.shape[1] :]
-        flat = new.transpose(1, 2, 0).reshape(new.shape[1], -1)
-        found = self.right(flat).mean(axis=0).reshape(new.shape[2], -1)
+        new = history.models[scores.shape[1] :].transpose(2, 0, 1)
+        right = self.right(np.ascontiguousarray(new).reshape(-1, new.shape[2]))
+        found = np.count_nonzero(right, axis=1).reshape(len(new), -1) / len(self.y)
         return np.concatenate([scores, found], axis=1)
 
     def finish(self, scores: Array, history: core.History) -> tuple[Array, Array, Array, Array]:
         """Scores, accuracy by kind, drift by kind and bytes sent, by seed."""
-        right = self.member @ self.right(history.models[-1])
+        right = self.by_kind(self.right(np.ascontiguousarray(history.models[-1].T)))
         drift = np.full((self.kinds, scores.shape[0]), np.nan)
         found = history.drift(self.groups)
         drift[: len(found)] = found
-        return scores, right.T, np.nan_to_num(drift).T, history.bytes()[-1]
+        return scores, right, np.nan_to_num(drift).T, history.bytes()[-1]
+
+
+@lru_cache(maxsize=6)
+def _judge(data: datasets.Dataset, holdings: clients.Holdings) -> _Judge:
+    return _Judge(data, holdings)
 
 
 def _alone(rows: clients.Rows, judge: _Judge) -> Generator[None, None, tuple[Array, Array]]:
@@ -296,8 +307,8 @@ def _alone(rows: clients.Rows, judge: _Judge) -> Generator[None, None, tuple[Arr
     model = next(trained)
     everybody, kinds = [], []
     for start in range(0, rows.clients, 100):
-        right = judge.right(model[start : start + 100].T)
-        everybody.append(right.mean(axis=0))
-        kinds.append((judge.member @ right).T)
+        right = judge.right(model[start : start + 100])
+        everybody.append(right.mean(axis=1))
+        kinds.append(judge.by_kind(right))
         yield
     return np.concatenate(everybody), np.concatenate(kinds)

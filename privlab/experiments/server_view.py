@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from privlab import accounting, cards, datasets
+from privlab import accounting, cards, datasets, secure_aggregation
 from privlab.experiments import _choices
 from privlab.experiments import _server_attack as attack
 from privlab.experiments._server_picture import Picture
 from privlab.experiments._waiting import elsewhere, for_the_accountant
+from privlab.federated import BYTES
 from privlab.settings import Controls, choice, control
 from privlab.tables import pd
 
@@ -159,6 +160,8 @@ class Result:
     def assumptions(self) -> tuple[str, ...]:
         """What is attacked, how, and what each protection rests on."""
         s, honest = self.settings, attack.threshold(self.settings.clients)
+        numbers = len(self.arrived["masks"]) // s.clients
+        plain, hidden = BYTES * numbers, secure_aggregation.bytes_sent(s.clients, numbers, attack.CODING)
         return (
             "Each client sends one gradient of a logistic model at its start. Divided by its last entry, one person's "
             "is the record itself. Of several, the server takes what is likeliest in each column, knowing what people "
@@ -168,7 +171,8 @@ class Result:
             "over many clients are shown, never a record; only public data sets are offered.",
             "Grey marks: the commonest value, without any update.",
             f"Masks: secure aggregation of {s.clients} clients (Bonawitz et al. 2017), run for real, for a server that "
-            f"is curious but follows the protocol; {honest} clients must be left to unmask a sum.",
+            f"is curious but follows the protocol; {honest} clients must be left to unmask a sum. A client then sends "
+            f"{hidden:,} bytes in a round instead of {plain:,}.",
             f"Noise on each update: ε at δ = {DELTA:g} for replacing all of a client's data, for this one round.",
             f"Noise on the sum: each client adds a share, such that {honest} shares are enough for ε at δ = {DELTA:g}, "
             "for adding or removing a client, in this one round. Clients who tell the server their shares weaken it.",
