@@ -3,8 +3,8 @@
 >>> import privlab
 >>> privlab.explore("tradeoff")  # doctest: +SKIP
 
-`explore` opens a panel, `run` computes the same without widgets, `load` and `from_frame` bring data, `answer` checks an
-answer to a notebook's question.
+`explore` opens a panel, `run` computes the same without widgets, `solve` finds the ε for what you need, `load` and
+`from_frame` bring data, `answer` checks an answer to a notebook's question.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from privlab.datasets import Dataset, from_frame, load
 from privlab.experiments import run
 from privlab.questions import answer
 from privlab.schema import PrivacyLeakWarning, Schema
+from privlab.solving import solve
 
 if TYPE_CHECKING:
     from privlab.estimators import DPLinearRegression, DPLogisticRegression, DPMLPClassifier
@@ -41,6 +42,7 @@ __all__ = [
     "load",
     "questions",
     "run",
+    "solve",
 ]
 
 

@@ -15,6 +15,17 @@ def guess_limit(epsilon: float, delta: float = 0.0) -> float:
     return min(1.0, (math.exp(epsilon) + delta) / (1 + math.exp(epsilon)))
 
 
+def largest_epsilon(gain: float, delta: float = 0.0) -> float:
+    """The ε up to which that attacker is right at most 0.5 + `gain` of all times: `guess_limit` turned round.
+
+    Negative where even ε = 0 is too much, which only δ can bring about; infinity for a gain of 0.5.
+    """
+    if gain >= 0.5:
+        return math.inf
+    odds = (0.5 + gain - delta) / (0.5 - gain)
+    return math.log(odds) * (1 - 1e-12) if odds > 0 else -math.inf
+
+
 def odds(epsilon: float, delta: float = 0.0) -> str:
     """The guarantee as a bet: what someone who sees the result can learn about whether you are in the data."""
     return (

@@ -71,7 +71,7 @@ def views(reader: Reader) -> set[str]:
 
 def test_every_panel_is_shown(start: Reader, costs: Reader) -> None:
     assert views(start) == {"open"}
-    assert views(costs) == {"contest", "small", "clip", "people"}
+    assert views(costs) == {"contest", "small", "clip", "people", "need-panel"}
 
 
 @pytest.mark.parametrize(
@@ -129,6 +129,10 @@ def test_start_tells_what_a_newcomer_sees(start: Reader) -> None:
         ("check-clipping", "clip.set(clip_norm=3)", "Not yet."),
         ("check-clipping", "clip.set(clip_norm=0.9)", "Yes, that is the top"),
         ("check-clipping", "clip.set(epsilon=1)", "the question is about ε = 0.1"),
+        ("check-need", "need.set(min_score=0.7)", "more than this bank can promise"),
+        ("check-need", "need.set(min_score=0.55)", "Not yet: the bank can promise more."),
+        ("check-need", "need.set(min_score=0.7, max_attacker_gain=0.5)", "Not yet: the question"),
+        ("check-need", "need.set(dataset='german', min_score=0.645, max_attacker_gain=0.1)", "Yes, both"),
         ("check-person", "people.set(unit='person')", "protect rows"),
         ("check-person", "people.set(unit='row', epsilon=0.5)", "is 2.5 for a person.\nNot yet."),
         ("check-person", "people.set(unit='row', epsilon=0.05)", "is 0.25 for a person.\nNot yet."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import field, fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,11 +25,6 @@ REPAINT = 0.06  # seconds between two pictures
 MODELS = {"dp-sgd-logistic": "logistic regression", "dp-sgd-mlp": "network"}
 
 
-def _as_in_tradeoff(name: str) -> Any:
-    (one,) = [known for known in fields(tradeoff.Settings) if known.name == name]
-    return field(default=one.default, metadata=one.metadata)
-
-
 def _fitting() -> tuple[str, ...]:
     """Data sets with classes, own ones too."""
     return tuple(name for name in datasets.names() if datasets.card(name).schema.task != "regression")
@@ -42,8 +37,8 @@ def _columns() -> tuple[str, ...]:
 class Settings(Controls):
     """Which training to look at, when, and by which groups."""
 
-    epsilon: float = _as_in_tradeoff("epsilon")
-    clip_norm: float = _as_in_tradeoff("clip_norm")
+    epsilon: float = tradeoff.same("epsilon")
+    clip_norm: float = tradeoff.same("clip_norm")
     done: float = control(
         default=50.0, label="training done (%)", low=0, high=100, places=101, ends=("first step", "last step"),
         hint="When the pulls are looked at: at the weights that this step starts from.",
@@ -62,20 +57,19 @@ class Settings(Controls):
         default="dp-sgd-logistic", label="model", among=lambda: tuple(MODELS), words=lambda name: MODELS[name],
         hint="What is trained, with DP-SGD.",
     )  # fmt: skip
-    sampling_rate: float = _as_in_tradeoff("sampling_rate")
-    steps: int = _as_in_tradeoff("steps")
-    delta: float = _as_in_tradeoff("delta")
-    seeds: int = _as_in_tradeoff("seeds")
-    seed: int = _as_in_tradeoff("seed")
-    unit: str = _as_in_tradeoff("unit")
+    sampling_rate: float = tradeoff.same("sampling_rate")
+    steps: int = tradeoff.same("steps")
+    delta: float = tradeoff.same("delta")
+    seeds: int = tradeoff.same("seeds")
+    seed: int = tradeoff.same("seed")
+    unit: str = tradeoff.same("unit")
 
     handles = tradeoff.Settings.handles
 
     @property
     def training(self) -> tradeoff.Settings:
         """The same training as the trade-off knows it."""
-        same = {name: value for name, value in self.as_dict().items() if name in SHARED}
-        return tradeoff.Settings(models=(self.model,), **same)
+        return tradeoff.training(self, models=(self.model,))
 
     @property
     def mechanism(self) -> dict[str, Any]:
@@ -99,18 +93,11 @@ class Settings(Controls):
     def resolve(cls, values: dict[str, Any], base: Settings | None) -> dict[str, Any]:
         """As `tradeoff` does; groups that the data have not become those by outcome."""
         before = base or cls()
-        shared = tradeoff.Settings.resolve(
-            {name: value for name, value in values.items() if name in SHARED or name in cls.handles}, before.training
-        )
-        values = {name: value for name, value in values.items() if name not in cls.handles}
-        values |= {name: value for name, value in shared.items() if name in SHARED}
+        values = tradeoff.resolve_shared(cls, values, before.training)
         name = values.get("dataset", before.dataset)
         if "group" not in values and name in _fitting() and before.group not in columns(datasets.card(name)):
             values["group"] = OUTCOME
         return values
-
-
-SHARED = {*Settings.controls()} & {*tradeoff.Settings.controls()} - {"view"}
 
 
 class _Held:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field, fields, replace
 from functools import cache
 from typing import Any, ClassVar
 
@@ -197,6 +198,29 @@ class Settings(Controls):
             if values["epsilon"] > cls.controls()["epsilon"].high:
                 raise ValueError(f"'noise_multiplier' must leave ε at most 100 with these steps. Got {sigma:g}.")
         return values
+
+
+def same(name: str, **changed: Any) -> Any:
+    """One of these settings, for another experiment's Settings; `changed` is what its control has otherwise."""
+    (one,) = (f for f in fields(Settings) if f.name == name)
+    return field(default=one.default, metadata={"control": replace(one.metadata["control"], **changed)})
+
+
+def shared_with(cls: type[Controls]) -> set[str]:
+    """The names of those of these settings that another experiment's have too."""
+    return {*cls.controls()} & {*Settings.controls()} - {"view"}
+
+
+def training(settings: Controls, **over: Any) -> Settings:
+    """The same training as the trade-off knows it."""
+    return Settings(**({name: getattr(settings, name) for name in shared_with(type(settings))} | over))
+
+
+def resolve_shared(cls: type[Controls], values: dict[str, Any], before: Settings) -> dict[str, Any]:
+    """Values for another experiment's settings, with what is left to the data set filled in."""
+    shared = shared_with(cls)
+    found = Settings.resolve({k: v for k, v in values.items() if k in shared or k in cls.handles}, before)
+    return {k: v for k, v in values.items() if k not in cls.handles} | {k: v for k, v in found.items() if k in shared}
 
 
 def _usual_rate(dataset: str, unit: str) -> float:
