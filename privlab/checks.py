@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -137,9 +138,9 @@ def noise(draws: Array, *, scale: float, family: Literal["gaussian", "laplace"] 
     Notes
     -----
     Size: Σz² (or 2Σ|z|) is χ² with n (or 2n) degrees of freedom; too little fails, too much breaks no promise. 10,000
-    draws find 5 % too little 99 times in 100. Shape: the Kolmogorov–Smirnov distance, once the size is put right, so
-    that its quantile, meant for a known size, is on the safe side. Fresh: continuous noise never comes twice (noise in
-    whole numbers does, and is not for this check).
+    draws find 5 % too little 99 times in 100 (of Laplace noise 6 times in 10; 20,000 draws do better). Shape: the
+    Kolmogorov–Smirnov distance, once the size is put right, so that its quantile, meant for a known size, is on the
+    safe side. Fresh: continuous noise never comes twice (noise in whole numbers does, and is not for this check).
     """
     from scipy import special
 
@@ -181,13 +182,12 @@ def sampling(batches: Sequence[Array], *, people: int, rate: float) -> Finding:
 
     Notes
     -----
-    If so, the dispersion Σ(K − E K)² / Var K of how often people joined, and of the batches' sizes, follows χ²:
-    shuffled batches have none of either, batches of a fixed size none of the second. The χ² is stretched to the
-    binomial's own fourth moment, which matters where n or Tq is small.
+    Shuffled batches fill and join too evenly, batches of a fixed size fill too evenly, the same batch again joins too
+    unevenly: all three show in the `dispersion` of how often people joined, or of the batches' sizes.
     """
+    steps = len(batches)
     if not 0 < rate < 1:
         raise ValueError(f"'rate' must be in (0, 1). Got {rate}.")
-    steps = len(batches)
     joined = np.bincount(np.concatenate(batches), minlength=people)
     sizes = np.array([len(batch) for batch in batches])
     for counts, trials, what in ((joined, steps, "people join"), (sizes, people, "batches are filled")):
@@ -202,15 +202,48 @@ def sampling(batches: Sequence[Array], *, people: int, rate: float) -> Finding:
 
 
 def dispersion(counts: Array, trials: int, rate: float) -> tuple[float, tuple[float, float]]:
-    """Mean of (K − E K)² / Var K for counts (n,) of successes in `trials`, and where it lies if they are binomial."""
-    from scipy import special
+    """How much counts vary, in units of how much they vary if they are binomial, and where that lies if they are.
 
-    n, variance = len(counts), trials * rate * (1 - rate)
-    measured = float(np.mean((counts - trials * rate) ** 2)) / variance
-    spread = 2 + (1 - 6 * rate * (1 - rate)) / variance
-    shape = n / spread
-    low, high = (float(special.gammaincinv(shape, p)) / shape for p in (ALARM / 4, 1 - ALARM / 4))
-    return measured, (low, high)
+    Parameters
+    ----------
+    counts : int (n,)
+        Successes, each of `trials` coins that fall with chance `rate`.
+
+    Returns
+    -------
+    float
+        Mean of Y = (K − E K)² / Var K.
+    (float, float)
+        Chernoff's limits: independent binomial counts leave each with a chance of `ALARM` / 4 at most.
+    """
+    mean, variance = trials * rate, trials * rate * (1 - rate)
+    return float(np.mean((counts - mean) ** 2)) / variance, _limits(len(counts), trials, rate)
+
+
+@lru_cache(maxsize=64)
+def _limits(n: int, trials: int, rate: float) -> tuple[float, float]:
+    from scipy.special import gammaln, logsumexp
+
+    k = np.arange(trials + 1)
+    y = (k - trials * rate) ** 2 / (trials * rate * (1 - rate))
+    likely = gammaln(trials + 1) - gammaln(k + 1) - gammaln(trials - k + 1)
+    likely += k * math.log(rate) + (trials - k) * math.log1p(-rate)
+    needed = math.log(4 / ALARM) / n
+
+    def limit(sign: int, none: float) -> float:
+        """The x with I(x) = needed, where I(x) is the greatest tx − ln E exp(tY), and x the mean of Y tilted by t."""
+        low, high, found = 1e-9, 1e4, none
+        for _ in range(60):
+            t = sign * math.sqrt(low * high)
+            total = float(logsumexp(likely + t * y))
+            tilted = float(np.exp(likely + t * y - total) @ y)
+            if t * tilted - total < needed:
+                low = abs(t)
+            else:
+                high, found = abs(t), tilted
+        return found
+
+    return limit(-1, 0.0), limit(1, math.inf)
 
 
 def replay(without: Mapping[str, Any], within: Mapping[str, Any]) -> Finding:

@@ -86,7 +86,7 @@ def test_noise_of_another_shape_or_used_before_is_caught():
     assert (none.passed, none.words) == (False, "The noise is practically nothing of what was promised.")
 
 
-@pytest.mark.parametrize(("people", "rate", "steps"), [(400, 0.02, 60), (30, 0.01, 100), (2000, 0.3, 20), (10, 0.5, 5)])
+@pytest.mark.parametrize(("people", "rate", "steps"), [(400, 0.02, 60), (100, 0.01, 20), (2000, 0.3, 20), (10, 0.5, 5)])
 def test_poisson_batches_pass(people, rate, steps):
     for seed in range(400):
         batches = dpsgd.poisson_batches(np.random.default_rng(seed), people, rate, steps)
@@ -107,7 +107,18 @@ def test_batches_that_are_no_poisson_samples_are_caught():
     assert caught(dpsgd.poisson_batches(rng, people, rate / 2, steps))
     assert caught([dpsgd.poisson_batches(rng, people, rate, 1)[0]] * steps), "the same people again and again"
     with pytest.raises(ValueError, match=r"'rate' must be in \(0, 1\). Got 1."):
-        checks.sampling([np.arange(3)], people=3, rate=1)
+        checks.sampling([np.arange(30)] * 20, people=30, rate=1)
+
+
+def test_limits_of_dispersion_are_those_of_chi_squared_where_counts_are_large():
+    from scipy.stats import chi2
+
+    counts = np.random.default_rng(8).binomial(10_000, 0.5, 500)
+    measured, (low, high) = checks.dispersion(counts, 10_000, 0.5)
+    assert measured == pytest.approx(1, abs=0.25)
+    for limit, exact in ((low, chi2.ppf(2.5e-7, 500)), (high, chi2.isf(2.5e-7, 500))):
+        assert abs(500 * limit - 500) == pytest.approx(abs(exact - 500), rel=0.12)
+        assert abs(500 * limit - 500) > abs(exact - 500), "never inside"
 
 
 def test_replay_names_what_changed_and_no_value():

@@ -62,7 +62,7 @@ def test_no_group_is_left_empty_for_all_to_see():
         return int((begun == ended).all(axis=1).sum())
 
     assert untouched(KMeans) == 4, "diffprivlib tells which groups are empty"
-    assert untouched(fits._filled()) == 0
+    assert untouched(fits.filled()) == 0
 
 
 def test_a_warning_that_the_promise_is_lost_is_an_error():

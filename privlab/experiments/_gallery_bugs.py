@@ -165,13 +165,13 @@ CATALOGUE: dict[str, Bug] = {
         ),
         Bug(
             "clip_layers", "clipped layer by layer", "pull", CUT, "Every layer is cut to C by itself.",
-            "Fed-BioMed's central noise (fedbiomed/fedbiomed, issue 1443, point 4, 2025).",
+            "Fed-BioMed's central noise, by its own list of faults (fedbiomed/fedbiomed, issue 1443, point 4, 2025).",
             step=_clipped_by_layer,
         ),
         Bug(
             "unscaled_noise", "noise not scaled by C", "noise", LOUD, "The noise is σ, whatever C is.",
             "SPRINT_gan took another wrong power, σ·C², which is too little where C < 1 (greenelab/SPRINT_gan, "
-            "issue 5, 2018, repaired).",
+            "issue 5, 2018, closed).",
             hides="With C at 1 or less there is noise enough.",
             step=_unscaled,
         ),

@@ -39,8 +39,9 @@ VIEWS: dict[str, tuple[str, str, str, tuple[float, float], tuple[float, float]]]
     "bounds": ("line: the bounds of one column, as the library has them", "value (in C)", "", (-1.3, 4.4), (-0.6, 1.7)),
     "ledger": ("line: ε really spent · dashed: ε claimed for all", "rounds of training", "ε (claimed = 1)",
                (0.5, ROUNDS + 0.5), (0, 5.5)),
-    "digits": ("bars: answers whose last digits only noise around 0 can have", "", "answers (%)", (-0.6, 1.6), (0, 80)),
-    "starts": ("bars: runs whose right-hand centre is where no centre can start", "", "runs (%)", (-0.6, 1.6), (0, 80)),
+    "digits": ("bars: last digits that only noise around 0 can have · whiskers: 95 %", "", "answers (%)",
+               (-0.6, 1.6), (0, 80)),
+    "starts": ("bars: right-hand centres where none can start · whiskers: 95 %", "", "runs (%)", (-0.6, 1.6), (0, 80)),
     "worlds": ("bars: runs with the person · outline: without · dashed: most that ε allows",
                "evidence for the person (in ε)", "runs (%)", (-1.6, 3.4), (0.02, 150)),
 }  # fmt: skip
@@ -125,6 +126,7 @@ class _Side:
         (self.dots,) = self.ax.plot([], [], "o", markersize=3, alpha=0.5, zorder=3, **style)
         self.bars = self.ax.stairs([1.0], [1, 2], fill=True, alpha=0.55, **style)
         self.other = self.ax.stairs([1.0], [1, 2], color=COLOURS["floor"], linewidth=1.8, animated=True, zorder=5)
+        self.whiskers = self.ax.vlines([], [], [], color="#222222", linewidth=2, animated=True, zorder=6)
         dash: dict[str, Any] = {"color": LIMIT, "linewidth": 2.2, "linestyle": (0, (5, 3)), "zorder": 5}
         (self.promised,) = self.ax.plot([], [], **dash)
         (self.expected,) = self.ax.plot([], [], "o", color=LIMIT, markersize=7, zorder=6)
@@ -132,7 +134,7 @@ class _Side:
             self.ax.text(0, 0, "", fontsize=SMALL, color=shade, va="bottom", zorder=7, animated=True)
             for shade in (COLOURS["floor"], colour)
         ]
-        self.drawn: list[Any] = [self.line, self.dots, self.bars, self.other, *self.names]
+        self.drawn: list[Any] = [self.line, self.dots, self.bars, self.other, self.whiskers, *self.names]
         self.moving: list[Artist] = [*self.drawn, *self.words]
 
     def background(self, bug: str) -> None:
@@ -224,11 +226,13 @@ class _Side:
         self._show(self.line)
 
     def _digits(self, shares: Any) -> None:
-        self.bars.set_data(100 * np.array([shares[0], 0, shares[1]]), [-0.3, 0.3, 0.7, 1.3])
-        self._show(self.bars)
-        for name, share, x in zip(self.names, shares, (0, 1), strict=True):
-            name.set(text=f"{100 * share:.1f}", x=x - 0.2, y=100 * share + 1)
-        self._show(*self.names)
+        """Rows: shares of runs in both worlds, and the ends of their intervals."""
+        found, low, high = 100 * shares
+        self.bars.set_data(np.array([found[0], 0, found[1]]), [-0.3, 0.3, 0.7, 1.3])
+        self.whiskers.set_segments([[(x, low[x]), (x, high[x])] for x in (0, 1)])
+        self._show(self.bars, self.whiskers, *self.names)
+        for x, name in enumerate(self.names):
+            name.set(text=f"{found[x]:.1f}", x=x - 0.2, y=high[x] + 1)
 
     _starts = _digits
 

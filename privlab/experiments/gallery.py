@@ -108,7 +108,7 @@ class Result:
             *shown,
             f"Training steps and batches: ε for adding or removing one person, δ = {DELTA:g}, {STEPS} Poisson batches "
             f"at rate {RATE:g} of {exhibits.people()} people; gradients of real people and of made-up ones who could "
-            "be among them. Libraries and last digits: δ = 0.",
+            "be among them. Libraries and last digits: one row added or replaced, δ = 0.",
             f"A sound mechanism fails a statistical check with a chance of {checks.ALARM:g} at most; the attacker's "
             f"lower bound on ε has a confidence of {100 * (1 - checks.ALARM):.4f} %.",
             "What passes a check is not proven: each check looks at one promise.",
