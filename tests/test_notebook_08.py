@@ -20,7 +20,7 @@ def report(trust: Reader, cell: str) -> str:
 
 
 def test_every_panel_is_shown(trust: Reader) -> None:
-    assert {"open-sandwich", "open-one"} <= views(trust)
+    assert {"open-sandwich", "open-one", "open-gallery", "open-grid"} <= views(trust)
 
 
 @pytest.mark.parametrize(
@@ -106,3 +106,44 @@ def test_what_the_text_says_of_one_run_is_true(trust: Reader) -> None:
     assert first[2] < 1.6
     assert first[3] < 4
     assert max(others) > 1.5 * min(others)
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [
+        ("microbatches", [0.5, 1 / 2], [1, 2, 0.25, 0.7]),
+        ("hides", [1, 0.5, 0.1], [1.1, 4, 0]),
+        ("finds", ["'noise'"], ["'sensitivity'", "'sampling'", "'replay'"]),
+        ("passed", ["'nothing'"], ["'true'", "'false'"]),
+    ],
+)
+def test_answers_are_judged_in_the_gallery(trust: Reader, name: str, right: list[object], wrong: list[object]) -> None:
+    for answers, word in ((right, "Yes."), (wrong, "Not yet.")):
+        for given in answers:
+            assert trust.run(f"print(privlab.answer('gallery.{name}', {given}))").startswith(word), given
+
+
+def test_placeholders_are_wrong_in_the_gallery(trust: Reader) -> None:
+    for name in ("microbatches", "hides", "finds", "passed"):
+        shown = trust.cells[f"answer-{name}"].outputs[-1]["data"]["text/plain"]
+        assert shown.startswith("Not yet."), name
+
+
+def test_the_panel_that_hides_the_bug_gives_the_answer(trust: Reader) -> None:
+    move = "gallery.set(bug='unscaled_noise', clip_norm={})\nprint(gallery.wait().sentence)"
+    assert "is not caught" in trust.run(move.format(1.0))
+    assert trust.run("print(privlab.answer('gallery.hides', gallery.settings.clip_norm))").startswith("Yes.")
+    assert "is caught by “noise”" in trust.run(move.format(1.5))
+
+
+def test_what_the_text_says_is_true_in_the_gallery(trust: Reader) -> None:
+    slopes = [float(line.split()[-1]) for line in printed(trust.cells["fit-line"]).splitlines()]
+    assert slopes[0] > 1e100
+    assert slopes[1] < 1e6
+    told = printed(trust.cells["libraries"])
+    assert told.count("is caught by") == 3
+    assert told.count("Its sound twin passes every check.") == 3
+    far = trust.run(
+        "found = privlab.run('gallery', bug='clip_late')\nprint(found.of('clip_late', True).findings[0].statistic)"
+    )
+    assert float(far) == pytest.approx(17, abs=0.5)
