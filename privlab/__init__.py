@@ -5,6 +5,8 @@
 
 `explore` opens a panel, `run` computes the same without widgets, `share` writes it into one file to send, `solve` finds
 the ε for what you need, `load` and `from_frame` bring data, `answer` checks an answer to a notebook's question.
+`explore` opens a panel, `run` computes the same without widgets, `solve` finds the ε for what you need, `verify` puts
+a promise to the test, `load` and `from_frame` bring data, `answer` checks an answer to a notebook's question.
 """
 
 from __future__ import annotations
