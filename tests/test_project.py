@@ -175,3 +175,23 @@ def test_module_is_small_and_keeps_to_its_room(path: Path) -> None:
 )
 def test_readme_names_the_command(words: str) -> None:
     assert words in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_readme_tells_of_every_notebook_and_experiment() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    for notebook in NOTEBOOKS:
+        assert f"| `{notebook.name}` | " in text
+    for experiment in sorted((ROOT / "privlab" / "experiments").glob("[a-z]*.py")):
+        assert f"| `{experiment.stem}` | " in text
+
+
+def test_contributing_has_a_line_for_every_room() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    for module in sorted((ROOT / "privlab").glob("[a-z]*.py")):
+        assert re.search(rf"\b{re.escape(module.name)}\b", text), module.name
+
+
+def test_readme_says_what_every_dependency_saves() -> None:
+    table = (ROOT / "README.md").read_text("utf-8").partition("| Dependency |")[2].partition("\n\n")[0]
+    for name in {r.name for group in (DEFAULT, TEST) for r in group}:
+        assert name in table, name
