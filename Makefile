@@ -4,7 +4,7 @@ PYTHON ?= python3
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 UV := .venv/bin/uv pip
 
-.PHONY: lab demo test bench lock wheelhouse
+.PHONY: lab demo test federated bench lock wheelhouse
 
 lab: .venv/installed
 	@.venv/bin/python -m privlab lab $(ARGS)
@@ -14,6 +14,9 @@ demo: .venv/installed
 
 test: .venv/installed-test
 	@.venv/bin/python -m privlab test $(ARGS)
+
+federated: .venv/installed-federated
+	@.venv/bin/python -m privlab federated $(ARGS)
 
 bench: .venv/installed-peers
 	@.venv/bin/python -m tests.benchmarks $(ARGS)
@@ -40,6 +43,10 @@ wheelhouse: .venv/installed
 
 .venv/installed-test: .venv/installed
 	$(UV) install --quiet --python .venv/bin/python --constraint requirements.lock --editable ".[test]"
+	@touch $@
+
+.venv/installed-federated: .venv/installed
+	$(UV) install --quiet --python .venv/bin/python --constraint requirements.lock --editable ".[federated]"
 	@touch $@
 
 # pip, which heeds its own settings for where to find torch: without any, Linux gets the large CUDA build.

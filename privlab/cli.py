@@ -123,7 +123,7 @@ def run_tests(checkout: Path, arguments: Sequence[str]) -> int:
         ["ruff", "check"],
         ["ruff", "format", "--check"],
         ["mypy"],
-        ["pytest", *arguments],
+        ["pytest", "-n", "2", "--dist", "loadfile", *arguments],  # two at once; what a file shares is made once
     ):
         code = subprocess.run([sys.executable, "-m", *tool], cwd=checkout, check=False).returncode
         if code:
