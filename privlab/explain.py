@@ -10,6 +10,11 @@ import numpy as np
 if TYPE_CHECKING:
     from privlab.dpsgd import Array
 
+TEACHING = (
+    "Teaching mode: the truth is shown, and nothing is charged. That is for public data: every look at private data "
+    "would cost privacy."
+)
+
 
 def guess_limit(epsilon: float, delta: float = 0.0) -> float:
     """How often an attacker who starts from even odds can be right at most about one person's presence.

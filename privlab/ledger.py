@@ -42,6 +42,8 @@ _COLUMNS = "number, text, seal"
 class BudgetExceededError(RuntimeError):
     """A charge does not fit what is left of the budget; nothing was written."""
 
+    refuses = True  # told to a person in its own words: it is no fault
+
 
 class BrokenLedgerError(RuntimeError):
     """The ledger is not the one that its head names; nothing is charged to it."""

@@ -27,6 +27,8 @@ MOMENTS: tuple[Moment, ...] = ("training", "release")
 class PolicyError(RuntimeError):
     """A rule of the policy blocks; the message names each with its value and its remedy."""
 
+    refuses = True  # told to a person in its own words: it is no fault
+
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:

@@ -20,11 +20,6 @@ from privlab.policy import Gate, Moment
 from privlab.settings import Controls
 
 STAND_IN = "adult"  # the public data set to explore on instead
-REST = 0.6  # seconds that a hand must rest on a slider before its look is paid for
-TEACHING = (
-    "Teaching mode: the truth is shown, and nothing is charged. That is for public data: every look at private data "
-    "would cost privacy."
-)
 
 
 class Mode(Protocol):
@@ -77,15 +72,6 @@ class Bill:
 
 
 _looks: dict[tuple[str, str], dict[tuple[Any, ...], Any]] = {}  # by ledger and experiment; None: paid, not yet shown
-
-
-def opened(module: Any, ledger: Ledger | None, gate: Gate | None, rest: float = 0.0) -> Any:
-    """An experiment in private mode if there is a ledger, else as it is, in teaching mode."""
-    if ledger is not None:
-        return Private(module, ledger, gate, rest)
-    if gate is not None:
-        raise ValueError("'gate' must come with 'ledger', for teaching mode releases nothing. Got it alone.")
-    return module
 
 
 class Private:

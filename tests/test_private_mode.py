@@ -15,7 +15,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import privlab
-from privlab import datasets, exact, experiments, mechanisms, private
+from privlab import datasets, exact, experiments, mechanisms
 from privlab.experiments import _tradeoff_private, tradeoff
 from privlab.filters import Charge
 from privlab.ledger import BudgetExceededError, Ledger
@@ -205,7 +205,7 @@ def mode(panel: Panel) -> str:
 
 @pytest.fixture
 def panel(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Iterator[Panel]:
-    monkeypatch.setattr(private, "REST", 0.05)
+    monkeypatch.setattr("privlab.panel.panel.REST", 0.05)
     made = privlab.explore("tradeoff", ledger=ledger, epsilon=1, **SMALL)
     yield made
     made.close()

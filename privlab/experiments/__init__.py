@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from privlab import private
-from privlab.ledger import Ledger
-from privlab.policy import Gate
 from privlab.settings import Controls
 from privlab.tables import pd
+
+if TYPE_CHECKING:
+    from privlab.ledger import Ledger
+    from privlab.policy import Gate
 
 
 @runtime_checkable
@@ -95,9 +96,20 @@ def run(experiment: str, *, ledger: Ledger | None = None, gate: Gate | None = No
     """
     module, settings = read(experiment, values)
     last = None
-    for result in private.opened(module, ledger, gate).run(settings):
+    for result in opened(module, ledger, gate).run(settings):
         last = last if result is None else result
     return last
+
+
+def opened(module: Any, ledger: Ledger | None, gate: Gate | None, rest: float = 0.0) -> Any:
+    """An experiment in private mode if there is a ledger, else as it is, in teaching mode; see `privlab.private`."""
+    if ledger is not None:
+        from privlab.private import Private
+
+        return Private(module, ledger, gate, rest)
+    if gate is not None:
+        raise ValueError("'gate' must come with 'ledger', for teaching mode releases nothing. Got it alone.")
+    return module
 
 
 def read(experiment: str, values: dict[str, Any]) -> tuple[Any, Any]:

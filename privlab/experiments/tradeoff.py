@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, fields, replace
 from functools import cache
+from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,13 +15,12 @@ import numpy as np
 from privlab import accounting, cards, datasets, dpsgd, models, workers
 from privlab.dpsgd import Array
 from privlab.experiments import _choices
-from privlab.experiments import _tradeoff_private as private
 from privlab.experiments._tradeoff_picture import Picture
 from privlab.experiments._tradeoff_result import Curve, Result, compare
 from privlab.experiments._waiting import for_the_accountant
 from privlab.settings import Controls, Handle, choice, control
 
-__all__ = ["Picture", "Result", "Settings", "compare", "prepare", "private", "run"]
+__all__ = ["Picture", "Result", "Settings", "compare", "prepare", "run"]
 
 FIRST_SEEDS = 2  # trained before the first picture: one for each of two cores; of a network, whose blocks share them, 1
 REPAINT = 0.06  # seconds between two pictures
@@ -385,3 +385,10 @@ def prepare(settings: Settings) -> Iterator[None]:
     yield from for_the_accountant()
     positions = np.asarray(_positions())
     yield from calibrate(settings, positions[np.argsort(np.abs(np.log(positions / settings.epsilon)))].tolist())
+
+
+def __getattr__(name: str) -> Any:
+    """Its private mode, imported when it is asked for."""
+    if name == "private":
+        return import_module("privlab.experiments._tradeoff_private")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,19 +7,22 @@ import json
 import logging
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
-from privlab import experiments, private
-from privlab.ledger import BudgetExceededError, Ledger
+from privlab import experiments, explain
 from privlab.panel import cells, controls
 from privlab.panel.controls import text
 from privlab.panel.figure import Canvas
 from privlab.panel.runner import Runner
-from privlab.policy import Gate, PolicyError
 from privlab.tables import to_csv
 
+if TYPE_CHECKING:
+    from privlab.ledger import Ledger
+    from privlab.policy import Gate
+
+REST = 0.6  # seconds that a hand must rest on a slider before its look at private data is paid for
 STYLE = """<style>
 .privlab-panel { max-width: 1240px; font-family: system-ui, "DejaVu Sans", sans-serif; }
 .privlab-controls { flex: 1 1 290px; min-width: 270px; max-width: 350px; padding-right: 18px; }
@@ -46,7 +49,7 @@ class Panel(w.VBox):
 
     def __init__(self, experiment: str, ledger: Ledger | None = None, gate: Gate | None = None, **values: Any) -> None:
         self._module, self._settings = experiments.read(experiment, values)
-        self._ledger, self._module = ledger, private.opened(self._module, ledger, gate, private.REST)
+        self._ledger, self._module = ledger, experiments.opened(self._module, ledger, gate, REST)
         self._opened = self._settings
         self._name = self._module.__name__.rpartition(".")[2]
         self._result: Any = None
@@ -76,7 +79,7 @@ class Panel(w.VBox):
     def _body(self) -> w.Widget:
         self._plain, self._advanced = controls.make(type(self._settings), self._on_move)
         self._problem, self._picture, self._note, self._details = w.HTML(), w.HTML(), w.HTML(), w.HTML()
-        self._mode = w.HTML(_mode(private.TEACHING) if self._ledger is None else "")
+        self._mode = w.HTML(_mode(explain.TEACHING) if self._ledger is None else "")
         self._code = w.Text(
             description="settings",
             tooltip="Share this text: pasted here, or in privlab.explore, it brings back these settings.",
@@ -238,7 +241,7 @@ class Panel(w.VBox):
 
     def _fail(self, error: Exception) -> None:
         self._error = error
-        if isinstance(error, BudgetExceededError | PolicyError):  # no fault, but what budgets and policies are for
+        if getattr(error, "refuses", False):  # no fault, but what budgets and policies are for
             self._say(text(error))
             return
         logging.getLogger("privlab").error("the experiment failed", exc_info=error)
