@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,6 +130,17 @@ def run_all(page: Page) -> None:
     page.get_by_text(re.compile(r"Python 3 \(ipykernel\) \| Idle")).wait_for(timeout=1000 * PATIENCE)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_text("Run All Cells", exact=True).click()
+
+
+def stop_kernels(address: str) -> None:
+    """End the kernels of a JupyterLab that was opened at an address: what was looked at would go on computing."""
+    server, token = re.fullmatch(r"(http://[^/]+)/.*token=(\w+).*", address).groups()  # type: ignore[union-attr]
+    header = {"Authorization": f"token {token}"}
+    with urllib.request.urlopen(urllib.request.Request(f"{server}/api/kernels", headers=header)) as reply:
+        running = json.load(reply)
+    for kernel in running:
+        request = urllib.request.Request(f"{server}/api/kernels/{kernel['id']}", headers=header, method="DELETE")
+        urllib.request.urlopen(request).close()
 
 
 @dataclass(frozen=True)

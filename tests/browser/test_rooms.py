@@ -210,6 +210,7 @@ def test_notebook_runs_in_jupyterlab(browser: Browser, school: Any, name: str) -
         rooms.run_all(page)
         first_control_repaints(View.first(page))
         assert errors == []
+    rooms.stop_kernels(school(name))
 
 
 def test_start_notebook_runs_as_the_demo(browser: Browser, tmp_path: Path) -> None:
