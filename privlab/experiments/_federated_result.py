@@ -190,7 +190,7 @@ class Result:
         word = "" if s.split == "alike" else f", dealt {clients.SPLITS[s.split]}"
         who = f"N = {s.clients:.3g} clients (skew = {s.skew:.3g}{word})"
         start = {
-            "none": f"Without protection, {who} ",
+            "none": f"Without protection (ε = {s.epsilon:.3g} plays no part), {who} ",
             "central": f"With ε = {s.epsilon:.3g} for each client and noise on the sum, {who} ",
             "local": f"With ε = {s.epsilon:.3g} for each client and noise on each update, {who} ",
         }[s.protect]

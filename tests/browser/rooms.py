@@ -216,7 +216,7 @@ class View:
         return self.panel.locator(".privlab-slider .noUi-handle").nth(number)
 
     def readout(self, number: int) -> float:
-        return float(self.panel.locator(".privlab-slider .widget-readout").nth(number).inner_text())
+        return float(self.panel.locator(".privlab-slider .widget-readout").nth(number).inner_text().replace(",", ""))
 
     def button(self, name: str) -> Locator:
         return self.panel.get_by_role("button", name=name, exact=True)
