@@ -37,7 +37,7 @@ class Mode(Protocol):
         """Raise ValueError for settings that would show more than releases."""
 
     def key(self, settings: Any) -> tuple[Any, ...]:
-        """The settings that make a look what it is, the data set's name among them: with the same, it is the same look."""
+        """The settings that make a look, the data set's name among them: with the same ones it is the same look."""
 
     def prepare(self, settings: Any) -> Iterator[None]:
         """Do what takes long and needs no data, before anything is charged."""
@@ -174,7 +174,7 @@ class Private:
                 if made is None:
                     yield None
             self._require("release", card.name)
-            with _one:  # two panels may both have come here, but a charge pays for one release: the first holds for both
+            with _one:  # two panels may both be here, but a charge pays for one release: the first holds for both
                 if self._paid.get(key) is None:
                     self._paid[key] = made
         shown = {one: look for one, look in self._paid.items() if look is not None}
