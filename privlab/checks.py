@@ -140,7 +140,8 @@ def noise(draws: Array, *, scale: float, family: Literal["gaussian", "laplace"] 
     Size: Σz² (or 2Σ|z|) is χ² with n (or 2n) degrees of freedom; too little fails, too much breaks no promise. 10,000
     draws find 5 % too little 99 times in 100 (of Laplace noise 6 times in 10; 20,000 draws do better). Shape: the
     Kolmogorov–Smirnov distance, once the size is put right, so that its quantile, meant for a known size, is on the
-    safe side. Fresh: continuous noise never comes twice (noise in whole numbers does, and is not for this check).
+    safe side. Each of the two gets half of `ALARM`. Fresh: continuous noise never comes twice (noise in whole numbers
+    does, and is not for this check).
     """
     from scipy import special
 
@@ -148,7 +149,7 @@ def noise(draws: Array, *, scale: float, family: Literal["gaussian", "laplace"] 
     gaussian = family == "gaussian"
     measured = math.sqrt(float(np.mean(z**2))) if gaussian else float(np.mean(np.abs(z)))
     freedom = n if gaussian else 2 * n
-    least = 2 * float(special.gammaincinv(freedom / 2, ALARM)) / freedom
+    least = 2 * float(special.gammaincinv(freedom / 2, ALARM / 2)) / freedom
     least = math.sqrt(least) if gaussian else least
     repeated = n - len(np.unique(draws))
     share = f"{100 * measured:.3g} %"
@@ -162,7 +163,7 @@ def noise(draws: Array, *, scale: float, family: Literal["gaussian", "laplace"] 
     chance = special.ndtr(u) if gaussian else np.where(u < 0, 0.5 * np.exp(u), 1 - 0.5 * np.exp(-np.abs(u)))
     places = np.arange(n + 1) / n
     distance = float(max(np.max(places[1:] - chance), np.max(chance - places[:-1]))) * math.sqrt(n)
-    allowed = float(special.kolmogi(ALARM))
+    allowed = float(special.kolmogi(ALARM / 2))
     if distance > allowed:
         return Finding("noise", False, "The noise has another shape than promised.", distance, allowed)
     return Finding("noise", True, f"The noise is {share} of what was promised, and fresh.", measured, least)

@@ -191,14 +191,15 @@ def forget(dataset: Dataset) -> None:
     """Drop what the lab remembers of a data set, so that the next training cannot come from old rows.
 
     Takes its name out of `privlab.load` if it is one's own, and empties every memory of the session that may hold
-    something of people: layouts, batches, finished fits. Nothing of one's own data is ever kept on disk; of a shipped
-    set the encoded rows are, in the user's cache folder, and this deletes that file. What the caller still holds
-    (variables, open panels) is the caller's.
+    something of people: layouts, batches, finished fits, and looks at it that were paid for. Nothing of one's own data
+    is ever kept on disk; of a shipped set the encoded rows are, in the user's cache folder, and this deletes that file.
+    What the caller still holds (variables, open panels) is the caller's.
     """
-    from privlab import datasets, kept, workers
+    from privlab import datasets, kept, private, workers
 
     datasets._own.pop(dataset.name, None)
     workers._remembered.clear()
+    private.forget(dataset.name)
     for name, module in list(sys.modules.items()):
         if name.startswith("privlab.") and name not in DATALESS:
             for thing in vars(module).values():
@@ -297,14 +298,26 @@ def rake(
     return np.minimum(weights, cap)
 
 
-def thin(weights: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+def thin(
+    weights: npt.NDArray[np.float64], rng: np.random.Generator, *, most: float | None = None
+) -> npt.NDArray[np.bool_]:
     """Keep each person with a chance in proportion to their weight, the heaviest for sure.
 
     This is how to weigh without touching a private trainer. Nobody counts more than once, so clipping and noise are as
     before; and who joins only by chance is protected at least as well as who joins for sure (the trade-off is jointly
     convex), provided that the weights are public: made of published shares, not counted among the people themselves.
+    So must `most` be, the largest weight that anybody can have: the default is the largest among those who are here,
+    and if only one person has it, they change everybody's chance.
+
+    Raises
+    ------
+    ValueError
+        If somebody weighs more than `most`.
     """
-    return np.asarray(rng.random(len(weights)) * weights.max() < weights)
+    top = weights.max() if most is None else most
+    if (weights > top).any():
+        raise ValueError(f"'most' must be at least every weight. Got {top:g}.")
+    return np.asarray(rng.random(len(weights)) * top < weights)
 
 
 def quietly(what: str, function: Callable[P, R], *given: P.args, **named: P.kwargs) -> R:

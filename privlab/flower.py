@@ -6,8 +6,8 @@ update, weighs it, adds its own noise where privacy is local, and sends nothing 
 where privacy is central, and divides.
 
 What is for teaching: every node finds its rows by dealing the whole public data set and keeping its part; connections
-stay on this machine and are not encrypted; the coins of all come from the run's seed, where a real client would throw
-them in secret.
+stay on this machine and are not encrypted; the coins of all and all noise come from the run's seed, which every node
+is told, where real ones would draw them in secret: ε is that of such a run, not of this one.
 """
 
 from __future__ import annotations

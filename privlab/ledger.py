@@ -7,7 +7,8 @@ entries are sealed one after the other (`privlab.chain`); the key of the seals a
 
 What it cannot do: whoever may read the user's key can write entries, and whoever can put back older copies of the
 ledger *and* of the head at once is not found out. It tells honest people what was spent, and shows meddling with the
-file; it does not lock the data away.
+file; it does not lock the data away. Nor does it know who its people are: whoever keeps two ledgers of the same people
+may spend both budgets.
 
 A charge goes in three steps, all under the file's write lock: the head notes the intent to write entry n + 1 (on the
 disk before anything else happens), the entry is committed, the head confirms it. A crash in between leaves a ledger

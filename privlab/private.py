@@ -9,6 +9,7 @@ An experiment that can be used so has a module `private` beside its `run`; the o
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class Mode(Protocol):
         """Raise ValueError for settings that would show more than releases."""
 
     def key(self, settings: Any) -> tuple[Any, ...]:
-        """The settings that a look depends on: with the same ones it is the same look."""
+        """The settings that make a look, the data set's name among them: with the same ones it is the same look."""
 
     def prepare(self, settings: Any) -> Iterator[None]:
         """Do what takes long and needs no data, before anything is charged."""
@@ -72,6 +73,14 @@ class Bill:
 
 
 _looks: dict[tuple[str, str], dict[tuple[Any, ...], Any]] = {}  # by ledger and experiment; None: paid, not yet shown
+_one = threading.Lock()
+
+
+def forget(dataset: str) -> None:
+    """Drop all looks at a data set: they were made of people who may since have been taken out."""
+    for paid in _looks.values():
+        for key in [key for key in paid if dataset in key]:
+            del paid[key]
 
 
 class Private:
@@ -145,13 +154,15 @@ class Private:
             charges = self._mode.releases(settings)
             self._require("training", card.name, charges)
             charged = sum(entry.epsilon for entry in self.ledger.charge_all(*charges))
-            self._paid[key] = None  # if somebody moves on now, coming back costs nothing
+            self._paid.setdefault(key)  # if somebody moves on now, coming back costs nothing
         if self._paid[key] is None:
             for made in self._mode.look(settings):
                 if made is None:
                     yield None
             self._require("release", card.name)
-            self._paid[key] = made
+            with _one:  # two panels may both be here, but a charge pays for one release: the first holds for both
+                if self._paid.get(key) is None:
+                    self._paid[key] = made
         shown = {one: look for one, look in self._paid.items() if look is not None}
         bill = Bill(charged, self.ledger.spent(), self.ledger.epsilon, self.ledger.delta)
         yield self._mode.result(settings, list(shown.values()), list(shown).index(key), bill)

@@ -7,9 +7,10 @@ version for a server that is curious but follows it. Each two clients agree on a
 the server to take off the masks that dropouts have left. Keys serve one round.
 
 For teaching. Not covered: a server that lies about who dropped out (the paper adds signatures and a round of
-consistency checks), or that makes up clients (nobody's key is authenticated here); clients that send nonsense; timing,
-for whole numbers of Python take longer the larger they are. And the *sum* itself is not protected: with few clients, or
-over many rounds, it tells of them. That is what differential privacy is for.
+consistency checks), that makes up clients (nobody's key is authenticated here), or that has as many clients on its side
+as the threshold (with their shares it unmasks anybody); clients that send nonsense; timing, for whole numbers of Python
+take longer the larger they are. And the *sum* itself is not protected: with few clients, or over many rounds, it tells
+of them. That is what differential privacy is for.
 
 Key agreement, ciphers and key derivation are `cryptography`'s; the sharing of secrets is a polynomial in a prime field.
 """

@@ -15,7 +15,7 @@ def solve(
     confidence: float = 0.95,
     **values: Any,
 ) -> Any:
-    """The smallest ε that is enough, or a clear "not reachable" and what would make it so.
+    """The smallest ε found to be enough, or a clear "not reachable" and what would make it so.
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -172,3 +173,10 @@ def test_only_binary_sets_of_one_row_a_person_are_offered():
     offered = experiment.Settings.controls()["dataset"].among()
     assert "german" in offered
     assert all(datasets.card(name).max_rows_per_person == 1 for name in offered)
+
+
+def test_an_excess_is_said_to_be_luck_at_the_confidence_that_was_asked_for(usual):
+    bounds = {name: replace(one, lower_bound=4.1) for name, one in usual.bounds.items()}
+    for confidence, words in ((0.95, "wrong up to 5 times in 100"), (0.99, "wrong up to 1 times in 100")):
+        settings = experiment.Settings.make(usual.settings, confidence=confidence)
+        assert words in replace(usual, settings=settings, bounds=bounds).sentence

@@ -67,6 +67,15 @@ def test_five_percent_too_little_noise_is_caught_and_the_right_amount_is_not(fam
     assert much.statistic == pytest.approx(9 / 7, rel=0.03)
 
 
+def test_sound_noise_is_flagged_once_in_a_million_by_both_tests_together():
+    from scipy import special, stats
+
+    draws = np.random.default_rng(6).standard_normal(1000)
+    size = stats.chi2.cdf(1000 * checks.noise(draws, scale=1).limit ** 2, 1000)
+    shape = special.kolmogorov(checks.noise(np.abs(draws), scale=1).limit)
+    assert size + shape == pytest.approx(1e-6, rel=1e-6)
+
+
 def test_ten_thousand_draws_find_five_percent_too_little_nearly_always():
     shortfall = 0.95 * np.random.default_rng(3).standard_normal((200, 10_000))
     caught = sum(not checks.noise(draws, scale=1).passed for draws in shortfall)

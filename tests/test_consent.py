@@ -281,6 +281,15 @@ def test_thinning_keeps_people_as_often_as_they_weigh():
         assert abs(kept_ones[place::3].mean() - chance) < 5 * np.sqrt(chance * (1 - chance) / 30_000)
 
 
+def test_the_heaviest_person_changes_nobody_else_s_chance_where_the_largest_weight_is_public():
+    alone, along = np.full(1000, 0.5), np.append(np.full(1000, 0.5), 4.0)
+    kept_ones = [consent.thin(one, np.random.default_rng(0), most=4) for one in (alone, along)]
+    np.testing.assert_array_equal(kept_ones[0], kept_ones[1][:1000])
+    assert kept_ones[1][1000]
+    with pytest.raises(ValueError, match=r"'most' must be at least every weight. Got 3\."):
+        consent.thin(along, np.random.default_rng(0), most=3)
+
+
 def test_thinning_keeps_epsilon():
     """Who joins by chance is protected as well as who joins for sure: a counted Gaussian, one person more."""
     sigma, epsilon = 1.2, 1.0

@@ -15,7 +15,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import privlab
-from privlab import datasets, exact, experiments, mechanisms
+from privlab import consent, datasets, exact, experiments, kept, mechanisms, private
 from privlab.experiments import _tradeoff_private, tradeoff
 from privlab.filters import Charge
 from privlab.ledger import BudgetExceededError, Ledger
@@ -103,6 +103,27 @@ def test_it_is_charged_before_anything_is_trained_and_only_once(
     assert len(ledger.entries()) == 2
 
 
+def test_one_charge_pays_for_one_release_even_if_two_panels_wait_for_it(ledger: Ledger) -> None:
+    runs = [private.Private(tradeoff, ledger).run(tradeoff.Settings.make(**SMALL)) for _ in range(2)]
+    charged = next(True for made in runs[0] if made is None and ledger.spent())
+    assert charged
+    second = [result for result in runs[1] if result is not None][-1]
+    first = [result for result in runs[0] if result is not None][-1]
+    assert len(ledger.entries()) == 2
+    assert first.look is second.look, "the other was made and thrown away"
+
+
+def test_a_data_set_that_is_forgotten_takes_its_looks_along(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "remove", lambda card: None)
+    first, other = look(ledger, epsilon=0.5), look(ledger, dataset="german", epsilon=0.5)
+    consent.forget(datasets.load("breast_cancer"))
+    assert look(ledger, dataset="german", epsilon=0.5).look is other.look
+    again = look(ledger, epsilon=0.5)
+    assert again.look is not first.look
+    assert again.bill.charged > 0
+    assert again.looks == (again.look,)
+
+
 def test_noise_is_exact_fresh_and_scaled_to_a_whole_person(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
@@ -121,6 +142,8 @@ def test_noise_is_exact_fresh_and_scaled_to_a_whole_person(ledger: Ledger, monke
     assert asked == [(most, noise), (most, noise)]
     assert most == 5
     assert first.noise == pytest.approx(1.96 * noise * 5 / len(datasets.load("rand").evaluation[1]))
+    rows, p = len(datasets.load("rand").evaluation[1]), first.score
+    assert first.people == pytest.approx(1.96 * np.sqrt(5 * p * (1 - p) / rows)), "five rows may all go one way"
     assert not np.array_equal(first.weights.first, second.weights.first)
 
 

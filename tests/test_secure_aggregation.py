@@ -66,6 +66,26 @@ def test_a_client_never_gives_both_shares_of_one():
         clients[1].reveal(frozenset({1}))
 
 
+def test_as_many_clients_as_the_threshold_unmask_anybody_with_the_server_and_fewer_do_not():
+    """What the module and the panel's card say of clients who side with the server."""
+    coding, codes = Coding(), np.arange(4, dtype=np.uint64)
+    clients = [secure.Client(n, 3, coding) for n in range(5)]
+    publics = {client.number: client.public for client in clients}
+    sealed = [client.share(publics) for client in clients]
+    for client in clients:
+        client.hold({n: boxes[client.number] for n, boxes in enumerate(sealed) if n != client.number})
+    sent = clients[0].masked(codes)
+
+    def opened(side):
+        masking, own = (secure.join({n: clients[n]._held[0][part] for n in side}) for part in (0, 1))
+        sums = {n: secure.mask(secure._key(secure._private(masking), publics[n][0], b"mask"), 4, coding)
+                for n in range(1, 5)}  # fmt: skip
+        return coding.wrap(sent - secure.mask(own, 4, coding) - sum(sums.values(), np.zeros(4, np.uint64)))
+
+    np.testing.assert_array_equal(opened((1, 2, 4)), codes)
+    assert not (opened((1, 2)) == codes).any()
+
+
 def test_any_threshold_of_shares_bring_a_secret_back_and_fewer_do_not():
     secret = bytes(range(32))
     shares = secure.split(secret, 3, range(5))

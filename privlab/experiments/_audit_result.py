@@ -186,7 +186,8 @@ class Result:
         )
         highest = max(self.lower_bound, shaped)
         if highest > s.epsilon:
-            why = "it covers one row, and this person has four" if not self.covered else "or 1 audit in 20 was unlucky"
+            luck = f"or one of these bounds, each wrong up to {100 * (1 - s.confidence):.2g} times in 100, was unlucky"
+            why = luck if self.covered else "it covers one row, and this person has four"
             return f"{proven}That is more than was promised: {why}."
         if self.bounds["any"].ceiling <= s.epsilon:
             return f"{proven}So few runs cannot refute this promise, whatever they find."

@@ -171,10 +171,10 @@ class Result:
             )
         joins = (
             "each client joins each round by a coin of its own (Poisson sampling), and ε is for adding or removing "
-            "one client; who joined must stay secret"
+            "one client; who joined must stay secret, and how many (the bytes told here are counted from them)"
             if s.cohort == "poisson"
             else "each round has a random cohort of fixed size, and ε is for replacing one client, by the books of "
-            "such cohorts (Rényi)"
+            "such cohorts (Rényi); who joined must stay secret"
         )
         return (
             "The server is trusted: it sees each update in the clear, adds the noise to the sum, and divides by the "

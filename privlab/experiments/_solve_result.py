@@ -31,11 +31,16 @@ def reached_by(scores: Array, confidence: float) -> Array:
     return np.asarray(scores.mean(axis=0) - width * scores.std(axis=0, ddof=1))
 
 
-def sure_of(hits: int, trials: int) -> float:
-    """The chance of a hit that is exceeded with 99 % confidence (Clopper & Pearson 1934)."""
+def sure_of(hits: int, trials: int, number: int = 0) -> float:
+    """The chance of a hit that is exceeded for sure enough (Clopper & Pearson 1934).
+
+    `number` counts the proofs that were tried before this one. Each may err with its own share of the 1 % that is
+    allowed, 1/2, 1/6, 1/12, …, so that with 99 % confidence none does, however many are tried.
+    """
     from scipy.special import betaincinv
 
-    return float(betaincinv(hits, trials - hits + 1, 1 - SURE)) if hits else 0.0
+    error = (1 - SURE) / ((number + 1) * (number + 2))
+    return float(betaincinv(hits, trials - hits + 1, error)) if hits else 0.0
 
 
 @dataclass(frozen=True)
@@ -150,8 +155,9 @@ class Result:
         s = self.settings
         return (
             f"Enough means: at least {100 * s.confidence:.3g} of 100 fresh releases reach the score on this test "
-            f"split, at a confidence of {SURE:.0%} from 1,000 trainings of their own. Other test people would "
-            "shift all scores together.",
+            f"split, at a confidence of {SURE:.0%} from 1,000 trainings of their own, the chance of passing by luck "
+            "shared out over all ε that were put to this proof. A smaller ε that nearly passed may do, too. Other test "
+            "people would shift all scores together.",
             f"The attacker's gain is for guessing whether one {s.unit} is in the data, from even odds, against any "
             f"(ε, δ) release: (e^ε + δ)/(1 + e^ε) − ½, at δ = {s.delta:g}.",
             f"Protected is one {s.unit}, added or removed; {s.steps} steps, sampling rate {s.sampling_rate:g}, "

@@ -106,8 +106,9 @@ class Result:
         """What the charges rest on."""
         s = self.settings
         return (
-            "Protected is one person, added to or taken from the training part or the test part. Who is in which "
-            "part is fixed beforehand and public, and so is the number of test rows.",
+            "Protected is one person, added to or taken from the training part or the test part. Whoever is taken out "
+            "leaves an empty place: which places are in which part is fixed beforehand and public, and so is the "
+            "number of test rows. How long a look takes is not hidden.",
             f"The model: {s.steps} steps of Poisson rate {s.sampling_rate:g}, pulls clipped to C = {s.clip_norm:g}, "
             f"exact noise of {s.noise_multiplier:.4g} × C from the system's entropy. It is charged at that noise.",
             f"The score: the number of test rows that the model is right about, which one person changes by at most "
@@ -203,7 +204,8 @@ def _release(settings: Settings) -> Look:
     noise = _score_noise(s)
     told = int(mechanisms.discrete_gaussian(right, sensitivity=rows, noise_multiplier=noise)[0])
     score = min(1.0, max(0.0, told / len(wrong)))
-    spread = math.sqrt(max(score * (1 - score), 1 / len(wrong)) / len(wrong))
+    # A person's rows may all go the same way: then there are fewer people than rows by so much.
+    spread = math.sqrt(max(score * (1 - score), 1 / len(wrong)) * rows / len(wrong))
     return Look(s, weights, score, 1.96 * noise * rows / len(wrong), 1.96 * spread)
 
 

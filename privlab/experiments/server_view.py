@@ -41,7 +41,7 @@ CARDS = {
     "masks": {
         "the server": "only the sum of all updates",
         "a thief at the server": "the same",
-        "server with all other clients": "the last one's update",
+        "server with most other clients": "any one's update",
         "who gets the model": "what any model gives away",
     },
     "noise": {
@@ -52,7 +52,7 @@ CARDS = {
     "both": {
         "the server": "one noisy sum: bounded by ε",
         "a thief at the server": "the same",
-        "server with all other clients": "one update under little noise",
+        "server with most other clients": "one update under little noise",
         "who gets the model": "the same sum: bounded by ε",
     },
 }
@@ -171,7 +171,8 @@ class Result:
             "over many clients are shown, never a record; only public data sets are offered.",
             "Grey marks: the commonest value, without any update.",
             f"Masks: secure aggregation of {s.clients} clients (Bonawitz et al. 2017), run for real, for a server that "
-            f"is curious but follows the protocol; {honest} clients must be left to unmask a sum. A client then sends "
+            f"is curious but follows the protocol; {honest} clients must be left to unmask a sum, "
+            f"and {honest} who side with the server can unmask anybody. A client then sends "
             f"{hidden:,} bytes in a round instead of {plain:,}.",
             f"Noise on each update: ε at δ = {DELTA:g} for replacing all of a client's data, for this one round.",
             f"Noise on the sum: each client adds a share, such that {honest} shares are enough for ε at δ = {DELTA:g}, "

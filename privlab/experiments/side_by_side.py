@@ -122,6 +122,7 @@ class Result:
             "in each. Without masks the server can compute records back from an update of few people.",
             f"Masked: updates are split into random shares for {ways.SERVERS} servers, one of them honest; every "
             "client adds its part of the noise, so that sums are noisy before anybody sees them, and none drops out. "
+            f"A client knows its own part: against it, {count - 1:,} of {count:,} are left, and ε is a little larger. "
             "Noise here is floating-point noise: ε is idealised.",
             f"Encrypted: {ways.STEPS} steps on ciphertexts with a polynomial for the sigmoid; accuracy is that of the "
             "same steps in the clear, which decrypted ones match up to a stated bound. Its cost is reckoned from one "

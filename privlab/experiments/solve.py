@@ -174,9 +174,9 @@ def run(settings: Settings) -> Iterator[Result | None]:
             if one is not None:
                 hits, done = hits + int(one[0] >= s.min_score), done + 1
             yield None
-            if sure_of(hits + PROOFS - done, PROOFS) < s.confidence:
+            if sure_of(hits + PROOFS - done, PROOFS, number) < s.confidence:
                 break  # it can't be reached any more
-        if sure_of(hits, PROOFS) >= s.confidence:
+        if sure_of(hits, PROOFS, number) >= s.confidence:
             yield result(1.0, found=float(epsilon), hits=hits, trials=PROOFS)
             return
         yield result(0.8)

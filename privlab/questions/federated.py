@@ -35,11 +35,12 @@ QUESTIONS = {
     ),
     "collude": Question(
         lambda word: word == "others",
-        "They take their own updates off the sum, and what is left is the last one's. Only noise helps against that.",
-        "Who knows everything in the sum but one part? Look at the card in the picture, with masks.",
+        "With the shares that they hold they take anybody's masks off; and where only one other is left, they do not "
+        "even need them. Only noise helps against that.",
+        "Who holds the shares of everybody's secrets? Look at the card in the picture, with masks.",
         among={
             "thief": "somebody who robs the server",
-            "others": "the server together with all other clients",
+            "others": "the server together with most of the clients",
             "nobody": "nobody at all",
         },
     ),
