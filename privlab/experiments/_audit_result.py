@@ -189,7 +189,9 @@ class Result:
             why = "it covers one row, and this person has four" if not self.covered else "or 1 audit in 20 was unlucky"
             return f"{proven}That is more than was promised: {why}."
         if self.bounds["any"].ceiling <= s.epsilon:
-            return f"{proven}So few runs cannot refute this promise, whatever they find."
+            shape = "pld" in self.bounds and self.bounds["pld"].ceiling > s.epsilon
+            unless = " unless the noise may be taken for Gaussian" if shape else ", whatever they find"
+            return f"{proven}So few runs cannot refute this promise{unless}."
         return f"{proven}The truth lies between that and what is promised."
 
     @property
