@@ -52,7 +52,7 @@ class Sandwich:
         ax.set_yticks(range(len(rows)), list(reversed(rows)), fontsize=TEXT)
         ax.tick_params(axis="y", length=0)
         ax.grid(visible=False)
-        ax.set_xlabel("ε", fontsize=TEXT)
+        ax.set_xlabel("privacy loss ε", fontsize=TEXT)
         look: dict[str, Any] = {"animated": True}
         self.between = ax.axvspan(LEAST, MOST, color=CLAIM, alpha=0.12, linewidth=0, **look)
         self.claim = ax.axvline(1, color=CLAIM, linewidth=3, linestyle=(0, (6, 2)), zorder=3, **look)
@@ -115,8 +115,9 @@ class Scores:
         (self.with_,) = ax.plot([], [], color=WITH, **look)
         self.cuts = ax.vlines([], 0, 1.08, color=ATTACKER, linestyle=":", **look)
         words: dict[str, Any] = {"fontsize": SMALL, "va": "center", "y": 1.2, "fontweight": "bold"}
-        ax.text(-WIDEST + 0.1, s="without the person", color=WITHOUT, **words)
-        ax.text(WIDEST - 0.1, s="with", color=WITH, ha="right", **words)
+        left = ax.text(-WIDEST + 0.1, s="without the person", color=WITHOUT, **words)
+        right = ax.text(WIDEST - 0.1, s="with", color=WITH, ha="right", **words)
+        self.names = left, right
         self.moving: list[Artist] = [self.without, self.with_, self.cuts]
 
     def update(self, without: Array, with_: Array, cuts: Sequence[float], above: bool) -> None:

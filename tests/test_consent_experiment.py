@@ -105,7 +105,7 @@ def test_scores_are_a_plain_count(adult, found):
     y = adult.evaluation[1]
     female = adult.raw["sex"].to_numpy()[adult.is_test] == "Female"
     chances = found.some[:, 0]
-    assert found.rows == ("everybody", "Female", "Male", "income: >50K")
+    assert found.rows == ("all together", "Female", "Male", "income: >50K")
     right = found.score(chances, "accuracy")
     gap = found.score(chances, "calibration")
     for place, who in enumerate((np.ones(len(y), bool), female, ~female, y == 1)):
@@ -149,7 +149,7 @@ def test_groups_that_a_set_does_not_tell_of_are_refused_or_led_back():
 
 def test_nothing_is_said_of_a_handful():
     result = privlab.run("consent", dataset="german", groups="age", by="age", seeds=2)
-    assert result.rows == ("everybody", "age 18–24", "age 25–49", "age 50–74", "credit: bad")
+    assert result.rows == ("all together", "age 18–24", "age 25–49", "age 50–74", "credit: bad")
     assert "fewer than 10 are not shown" in " ".join(result.assumptions)
 
 

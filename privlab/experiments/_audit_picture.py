@@ -59,11 +59,14 @@ class Picture:
         single = view == "one_run"
         self.many.ax.set_visible(not single)
         self.one.ax.set_visible(single)
+        names = ("people left out", "people put in") if single else ("without the person", "with")
+        for text, name in zip(self.scores.names, names, strict=True):
+            text.set_text(name)
         self.title.set_text("How much of the promised ε can an attack find?")
         self.key.set_text(
-            "bar: proven · ring: the guesses suggest · ×: other runs"
+            "bar: proven · ring: suggested · ceiling: provable at most · ×: other runs"
             if single
-            else "bar: proven · ring: error rates suggest · ceiling: provable at most"
+            else "bar: proven · ring: suggested · ceiling: provable at most"
         )
         self.moving = [*([*self.one.moving, self.others] if single else self.many.moving), *self.scores.moving]
         return True

@@ -190,7 +190,9 @@ class Result:
             why = luck if self.covered else "it covers one row, and this person has four"
             return f"{proven}That is more than was promised: {why}."
         if self.bounds["any"].ceiling <= s.epsilon:
-            return f"{proven}So few runs cannot refute this promise, whatever they find."
+            shape = "pld" in self.bounds and self.bounds["pld"].ceiling > s.epsilon
+            unless = " unless the noise may be taken for Gaussian" if shape else ", whatever they find"
+            return f"{proven}So few runs cannot refute this promise{unless}."
         return f"{proven}The truth lies between that and what is promised."
 
     @property

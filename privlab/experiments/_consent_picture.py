@@ -132,7 +132,9 @@ class Picture:
         else:
             self.right.set_xlim(0 if _tells_answer(result) else 50, 100)
             self.right.set_xticks([0, 25, 50, 75, 100] if _tells_answer(result) else [50, 60, 70, 80, 90, 100])
-        self.right.set_xlabel("right (%)" if s.view == "accuracy" else "says yes too often (points)", fontsize=TEXT)
+        answer = result.rows[-1].split(": ")[-1]
+        often = f"says “{answer}” too often (points)"
+        self.right.set_xlabel("right (%)" if s.view == "accuracy" else often, fontsize=TEXT, parse_math=False)
         self.zero.set_visible(s.view == "calibration")
 
 

@@ -63,7 +63,7 @@ class Result:
     def _members(self) -> list[tuple[str, Array, Array]]:
         """The picture's rows: name, and who is in it of training and of test people; without tiny groups."""
         data, of, answer = self._data, work.groups(self._data, self.settings.groups), work.groups(self._data, "answer")
-        rows = [("everybody", np.ones(len(of.train), bool), np.ones(len(of.test), bool))]
+        rows = [("all together", np.ones(len(of.train), bool), np.ones(len(of.test), bool))]
         rows += [(name, of.train == code, of.test == code) for code, name in enumerate(of.names)]
         rows.append((f"{data.schema.target.name}: {answer.names[1]}", answer.train == 1, answer.test == 1))
         return [row for row in rows if row[1].any() and row[2].sum() >= FEWEST]

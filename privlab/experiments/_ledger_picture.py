@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from privlab.experiments import _ends
 from privlab.style import COLOURS, SMALL, TEXT, axes, heading
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 TOP = 160  # % of the budget that the axis ends at
 REFUSED = 121  # % of the budget: where refused moves are marked
-GAP = 6.5  # % of the budget: height of a line of a name
+GAP = 0.062  # height of a line of a name, in heights of the axes
 LINES: dict[str, tuple[str, Any, str]] = {
     "added": ("#5B6B7B", ":", "added up"),
     "ledger": (COLOURS["private"], "-", "ledger"),
@@ -43,11 +44,7 @@ class _Budget:
             (self.lines[key],) = ax.plot(
                 [], [], color=colour, linestyle=dash, linewidth=2.6, drawstyle="steps-post", animated=True
             )
-            self.names[key] = ax.annotate(
-                name, (1, 0), xycoords=ax.get_yaxis_transform(), xytext=(6, 0), textcoords="offset points",
-                color=colour, fontsize=TEXT, fontweight="bold", va="center", linespacing=0.95, animated=True,
-                annotation_clip=False,
-            )  # fmt: skip
+            self.names[key] = _ends.name(ax, colour, name)
         blue = COLOURS["private"]
         style: dict[str, Any] = {"linestyle": "none", "animated": True, "zorder": 5}
         self.marks = {
@@ -71,12 +68,7 @@ class _Budget:
         for fate, mark in self.marks.items():
             mine = np.flatnonzero(fates == fate)
             mark.set_data(mine + 1, on[mine] if fate != "refused" else np.full(len(mine), REFUSED))
-        below = -GAP
-        for key in sorted(ends, key=lambda one: ends[one]):
-            half = GAP * (1 + LINES[key][2].count("\n")) / 2
-            at = max(ends[key], below + half)
-            self.names[key].xy = (1, at)
-            below = at + half
+        _ends.spread([(end / TOP, self.names[key]) for key, end in ends.items()], GAP)
 
 
 class _Book:
@@ -119,7 +111,7 @@ class _Book:
                 box.set_color(colour if wrong else COLOURS["held"])
                 box.set_bbox({"boxstyle": "round,pad=0.4", "fc": "white", "ec": colour, "lw": 3 if wrong else 1.5,
                               "ls": "--" if wrong else "-"})  # fmt: skip
-        self.head.set_text(f"head,\nelsewhere:\n{len(book.written)}")
+        self.head.set_text(f"a note\nelsewhere:\n{len(book.written)} entries")
         self.words.set_text("\n".join(textwrap.wrap(f"Inspection: {book.verification}", WIDE)))
         self.words.set_color(COLOURS["held"] if book.verification else COLOURS["attacker"])
 

@@ -68,9 +68,9 @@ class Picture:
             self.many[row].set_width(100)
             self.few[row].set_width(width[row] + 100 * few.mean[row])
             self.alone[row].set_width(width[row])
-            inside = width[row] > 12
+            inside = width[row] - 100 * alone.band[row] > 11
             self.values[row].set(
-                x=width[row] - 1.5 if inside else width[row] + 2 + 100 * alone.band[row],
+                x=width[row] - 1.5 - 100 * alone.band[row] if inside else width[row] + 2 + 100 * alone.band[row],
                 text=f"{width[row]:.1f}" if width[row] < 9.95 else f"{width[row]:.0f}",
                 ha="right" if inside else "left",
                 color="white" if inside else "black",

@@ -37,7 +37,7 @@ STYLES: dict[str, tuple[str, Any, str]] = {
 TITLES = {
     "columns": "How much can be left out, on {}?",
     "groups": "What do groups of k people still tell, on {}?",
-    "age": "How long must a row be kept, on {}?",
+    "age": "How long to keep a row, on {}?",
 }
 KEYS = {
     "columns": "above: the model · below: what an outsider finds · bands: 95 %",
@@ -190,6 +190,8 @@ def _note(result: Result) -> str:
     """What is held, in a line below the picture."""
     if result.settings.view == "groups":
         group = result.left.groups[result.held]
+        if not group.rows:
+            return f"at k = {result.settings.k}: nobody remains"
         return (
             f"{result.left.secret} at k = {result.settings.k}: smallest group {group.k} · l = {group.distinct} "
             f"(by entropy {group.entropy:.2f}) · t = {group.t:.2f}"

@@ -201,8 +201,13 @@ class Result:
         of, knows = self.linked, len(self.known)
         return (
             f"{start}, a private model on {name} is right about {found['private'][k]:.1f} % of unseen people (with all "
-            f"columns {found['private'][-1]:.1f} %; {self.fewest} stay within the budget). An outsider, who may know "
-            f"{knows} of the columns kept, picks a person's record in {100 * of.found.mean[k]:.2g} of 100 tries and "
+            f"columns {found['private'][-1]:.1f} %; {self.fewest} are enough). An outsider, who may know "
+            f"{knows} of the columns kept, picks a person's record in {_few(100 * of.found.mean[k])} of 100 tries and "
             f"guesses their secret in {100 * of.own.mean[k]:.0f} (a stranger's in {100 * of.others.mean[k]:.0f}); "
             f"{100 * of.small(s.k)[k]:.0f} % stand in groups below k."
         )
+
+
+def _few(percent: float) -> str:
+    """A percentage in two digits; in words where it is next to nothing."""
+    return "next to none" if percent < 0.1 else f"{percent:.2g}"

@@ -40,8 +40,8 @@ class _Row:
         at = max(mean, LOW)
         self.line.set_data([max(low, LOW), max(high, LOW)], [self.y, self.y])
         self.dot.set_data([at], [self.y])
-        self.value.set_text(f"{mean:.1f}")
-        self.value.xy = (min(max(at, LOW + 2.5), HIGH - 2), self.y)
+        self.value.set_text(f"{mean:.1f}" if mean >= LOW else f"◂ {mean:.1f}")
+        self.value.xy = (min(max(at, LOW + (2.5 if mean >= LOW else 3.6)), HIGH - 2), self.y)
         self.cost.set_text("\n".join(cost))
 
 

@@ -146,8 +146,8 @@ class Result:
         known = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
         return (
             f"In a table of n = {s.people:,} people without names, with ages in groups of width = {s.age_width} "
-            f"(years), who knows {known} of somebody finds a single fitting row for {alone:.1f} of 100 people "
-            f"(± {half:.1f}), takes the right row for {found:.0f}, and is certain of the income of {told:.0f}, as all "
+            f"(years), whoever knows somebody's {known} finds only one fitting row for {alone:.1f} of 100 people "
+            f"(± {half:.1f}), picks the right row for {found:.0f}, and is certain of the income of {told:.0f}, as all "
             "rows that fit agree."
         )
 
