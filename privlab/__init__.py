@@ -3,8 +3,9 @@
 >>> import privlab
 >>> privlab.explore("tradeoff")  # doctest: +SKIP
 
-`explore` opens a panel, `run` computes the same without widgets, `share` writes it into one file to send, `solve` finds
-the ε for what you need, `load` and `from_frame` bring data, `answer` checks an answer to a notebook's question.
+`explore` opens a panel, `run` computes the same without widgets, `share` writes it into one file to send, `dossier`
+records how a model came about, `solve` finds the ε for what you need, `load` and `from_frame` bring data, `answer`
+checks an answer to a notebook's question.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from privlab.schema import PrivacyLeakWarning, Schema
 
 if TYPE_CHECKING:
     from privlab import anonymity, attacks, audit, consent, minimise
+    from privlab.dossiers import dossier
     from privlab.estimators import DPLinearRegression, DPLogisticRegression, DPMLPClassifier
     from privlab.ledger import Ledger
     from privlab.panel import Panel
@@ -39,6 +41,7 @@ LATER = {  # what a first picture does without, and where it is
     "audit": "",
     "check": "policy",
     "consent": "",
+    "dossier": "dossiers",
     "minimise": "",
     "share": "sharing",
     "solve": "solving",
@@ -63,6 +66,7 @@ __all__ = [
     "composition",
     "consent",
     "datasets",
+    "dossier",
     "experiments",
     "explore",
     "from_frame",
