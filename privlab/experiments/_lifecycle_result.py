@@ -234,8 +234,8 @@ class Result:
             "Columns are kept in the order of their use, read from the training people without privacy: a look that ε "
             "does not cover. Leaving out small groups depends on the people, too. A release must choose both by public "
             "knowledge, or pay.",
-            f"The model: {asking.STEPS} steps of DP-SGD, (ε, δ = {asking.DELTA:g}) for adding or removing one person of "
-            "the table; floating-point noise, so ε is idealised; the number of people left is taken as public. ε "
+            f"The model: {asking.STEPS} steps of DP-SGD, (ε, δ = {asking.DELTA:g}) for adding or removing one person "
+            "of the table; floating-point noise, so ε is idealised; the number of people left is taken as public. ε "
             "covers the model, and not the table that it is learned from.",
             f"Noticed in the model: a made-up person with a feature of their own is planted among {work.AROUND}, in "
             "half of the trainings by the same trainer, which takes everybody in every step here. The attacker sees "
@@ -313,7 +313,7 @@ def evidence(result: Result) -> dict[str, Any]:
         "attack": {
             one.name: f"{100 * one.now.mean:.2g} of 100 ({100 * one.now.low:.2g} to {100 * one.now.high:.2g}); "
             f"at the raw start {100 * one.raw.mean:.3g}"
-            + ("" if math.isnan(one.limit) else f"; ε allows at most {100 * one.limit:.3g}")
+            + ("" if math.isnan(one.limit) else f"; ε allows at most {math.ceil(1000 * one.limit - 1e-9) / 10:g}")
             for one in attack
         },
         "checks": result.checks,
