@@ -137,6 +137,8 @@ def dossier(
 ) -> Dossier:
     """Write a record of a model. Every part may be left out, and is then said to be not measured.
 
+    Words that you give, such as the names of a flow's stages or of a ledger's charges, are shown as they are.
+
     Parameters
     ----------
     result : Result or str, optional

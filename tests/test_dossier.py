@@ -11,6 +11,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,9 @@ def test_again_from_its_own_settings_gives_the_same_hash(tmp_path: Path) -> None
     assert fresh.stdout.strip() == record.hash, "in a process of its own"
     assert dossiers.result_hash(privlab.run("lifecycle", seeds=2, k=12, share=0.5)) != record.hash
     assert dossiers.result_hash(privlab.run("lifecycle", seeds=2, k=12, seed=1)) != record.hash
+    result = privlab.run("lifecycle", seeds=2, k=12)
+    other = replace(result, settings=type(result.settings).make(result.settings, odds=9))
+    assert dossiers.result_hash(result) == record.hash != dossiers.result_hash(other), "settings count, too"
 
 
 def test_fresh_noise_is_left_out_of_the_hash_and_said_to_be(tmp_path: Path) -> None:
@@ -216,6 +220,14 @@ def test_a_broken_ledger_is_called_broken(ledger: Ledger, tmp_path: Path) -> Non
     words = privlab.dossier(path=tmp_path / "a.md", ledger=ledger).markdown()
     assert "Spent" not in words
     assert str(ledger.verify()).split(":")[0] in words
+
+
+def test_a_report_of_a_test_is_told_with_its_verdict() -> None:
+    report = privlab.verify(lambda data, rng: data + rng.normal(), 0.0, 9.0, epsilon=0.1, trials=400, seed=0)
+    assert not report.ok
+    words = dossiers.make(audit=report).markdown()
+    assert f"ε is at least {report.lower_bound:.3g} at δ = 0, with 95 % confidence" in words
+    assert "The promise of ε = 0.1 is broken" in words
 
 
 @pytest.mark.parametrize("nasty", NASTY)

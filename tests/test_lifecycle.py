@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import privlab
-from privlab import accounting, anonymity, datasets, dossiers, dpsgd, explain, minimise
+from privlab import accounting, anonymity, datasets, dossiers, dpsgd, explain, minimise, pseudonyms
 from privlab.experiments import _lifecycle_work as work
 from privlab.experiments.lifecycle import Picture, Settings
 from privlab.panel import Panel
@@ -120,6 +120,11 @@ def test_measures_are_plain_counts(adult: Any, found: Any) -> None:
     assert noticed.raw.mean == 1
     assert noticed.now.low < noticed.limit
     assert found.bound.lower_bound <= 1
+
+
+def test_tokens_are_really_made_and_really_attacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pseudonyms.Key, "token", lambda key, kind, value: pseudonyms.plain_hash(value))
+    assert work.reversed_share.__wrapped__("token") == 1
 
 
 def test_a_name_that_can_be_read_back_finds_all_who_are_in_the_table() -> None:

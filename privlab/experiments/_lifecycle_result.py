@@ -250,19 +250,19 @@ class Result:
     def sentence(self) -> str:
         """The finding in words."""
         s, (model, _, rich, found, told, *noticed) = self.settings, self.measures
-        left = f"{self.flow.kept:,} of {self.flow.stages[0].kept:,} people"
         start = (
             f"With ε = {s.epsilon:.3g}, share = {s.share:.3g}, columns = {s.columns}, coarseness = {s.coarseness} and "
-            f"k = {s.k}, {left} are learned from, and the model is right about {100 * model.now.mean:.1f} % of unseen "
-            f"people ({100 * model.raw.mean:.1f} % from everything, without noise). {rich.name.split()[0]} earners "
-            f"are {100 * rich.now.mean:.0f} % of them, not {100 * rich.raw.mean:.0f} %. Of 100 people asked, whoever "
-            f"gets the table finds {_few(found.now.mean)} and knows the income of {_few(told.now.mean)}"
+            f"k = {s.k}, the model learns from {self.flow.kept:,} of {self.flow.stages[0].kept:,} people, "
+            f"{100 * rich.now.mean:.0f} % of them {rich.name.split()[0]} earners instead of {100 * rich.raw.mean:.0f} "
+            f"%, and is right about {100 * model.now.mean:.1f} % of unseen ones ({100 * model.raw.mean:.1f} % from "
+            f"everything, without noise). Of 100 people asked, the table tells the record of {_few(found.now.mean)} "
+            f"and the income of {_few(told.now.mean)}"
         )
         if noticed:
             (one,) = noticed
             start += (
-                f"; whoever gets the model says in {100 * one.now.mean:.0f} of 100 cases rightly whether somebody was "
-                f"in it ({math.ceil(100 * one.limit - 1e-9)} at most)"
+                f"; the model tells whether a planted person was in it {100 * one.now.mean:.0f} times in 100 "
+                f"({math.ceil(100 * one.limit - 1e-9)} at most)"
             )
         verdict = f"stops it: {', '.join(self.blocks)}" if self.blocks else "lets it pass"
         return f"{start}. The policy {verdict}{'' if self.audits else ', before the audit'}."
