@@ -7,6 +7,9 @@
 the ε for what you need, `load` and `from_frame` bring data, `answer` checks an answer to a notebook's question.
 `explore` opens a panel, `run` computes the same without widgets, `solve` finds the ε for what you need, `verify` puts
 a promise to the test, `load` and `from_frame` bring data, `answer` checks an answer to a notebook's question.
+`explore` opens a panel, `run` computes the same without widgets, `share` writes it into one file to send, `dossier`
+records how a model came about, `solve` finds the ε for what you need, `load` and `from_frame` bring data, `answer`
+checks an answer to a notebook's question.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from privlab.schema import PrivacyLeakWarning, Schema
 
 if TYPE_CHECKING:
     from privlab import anonymity, attacks, audit, consent, minimise
+    from privlab.dossiers import dossier
     from privlab.estimators import DPLinearRegression, DPLogisticRegression, DPMLPClassifier
     from privlab.ledger import Ledger
     from privlab.panel import Panel
@@ -41,6 +45,7 @@ LATER = {  # what a first picture does without, and where it is
     "audit": "",
     "check": "policy",
     "consent": "",
+    "dossier": "dossiers",
     "minimise": "",
     "share": "sharing",
     "solve": "solving",
@@ -65,6 +70,7 @@ __all__ = [
     "composition",
     "consent",
     "datasets",
+    "dossier",
     "experiments",
     "explore",
     "from_frame",

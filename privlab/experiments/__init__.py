@@ -2,8 +2,9 @@
 
 An experiment's module holds `Settings`, `Result`, `run(settings)` and `Picture`; its docstring's first line is the
 question it answers. It may hold `prepare(settings)`, a generator for idle moments; `compare(pinned, result)`, words on
-two results, which brings the panel's Pin; and `FRESH`, the columns of its table that are drawn with the system's
-entropy, so that no seed brings them back.
+two results, which brings the panel's Pin; `evidence(result)`, what a dossier says of it, which brings the panel's
+Dossier; and `FRESH`, the columns of its table that are drawn with the system's entropy, so that no seed brings them
+back.
 """
 
 from __future__ import annotations

@@ -98,10 +98,12 @@ class Panel(w.VBox):
             "Table": ("The numbers behind the picture", lambda: self._toggle("Table", self._table)),
             "Code": ("A script for this very result", lambda: self._toggle("Code", self._script)),
             "Export": ("Save the table or the picture", lambda: self._toggle("Export", self._links)),
+            "Dossier": ("A record to keep or hand on", lambda: self._toggle("Dossier", self._dossier)),
             "Reset": ("Back to where this panel began", self._reset),
         }
-        if not hasattr(self._module, "compare"):
-            del actions["Pin"]
+        for name, needed in (("Pin", "compare"), ("Dossier", "evidence")):
+            if not hasattr(self._module, needed):
+                del actions[name]
         self._buttons = {name: self._button(name, *what) for name, what in actions.items()}
         row = w.HBox(
             list(self._buttons.values()),
@@ -285,11 +287,23 @@ class Panel(w.VBox):
             "png": ("image/png", self._canvas.export("png")),
             "svg": ("image/svg+xml", self._canvas.export("svg")),
         }
+        return self._saved_as(files)
+
+    def _dossier(self) -> str:
+        from privlab import dossiers
+
+        record = dossiers.make(self._result)
+        return self._saved_as(
+            {"html": ("text/html", record.html().encode()), "md": ("text/markdown", record.markdown().encode())},
+            f"<br>Result hash: {text(record.hash)}",
+        )
+
+    def _saved_as(self, files: dict[str, tuple[str, bytes]], more: str = "") -> str:
         links = [
             f"<a download='privlab-{self._name}.{kind}' href='data:{mime};base64,{_base64(raw)}'>{kind.upper()}</a>"
             for kind, (mime, raw) in files.items()
         ]
-        return f"<div class='privlab-details'>Save as {' · '.join(links)}</div>"
+        return f"<div class='privlab-details'>Save as {' · '.join(links)}{more}</div>"
 
 
 def _mode(words: object) -> str:
