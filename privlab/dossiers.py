@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from privlab import datasets, experiments
 from privlab import dossier_sections as say
 from privlab.dossier_sections import Row, Section
+from privlab.tables import FORMULA
 
 if TYPE_CHECKING:
     from privlab.attacks import Attack
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from privlab.verification import Report
 
 NOTHING = "Not measured."
-FORMULA = ("=", "+", "-", "@")  # what a cell that is a formula may begin with
 NUMBER = re.compile(r"[+-]?[\d.,]+(e[+-]?\d+)?")
 CLOSING = (
     "This record gives evidence to people who must judge. It does not claim that any law is complied with, and what it "
