@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 NOTHING = "Not measured."
 NUMBER = re.compile(r"[+-]?[\d.,]+(e[+-]?\d+)?")
+# Below its own heading, on a line of its own: words from elsewhere have no line ends and cannot look like it.
+SEAL = re.compile(r"^(?:## Result hash\n\n|<h2>Result hash</h2>\n<p>)SHA-256 of settings and results: (\w{64})", re.M)
 CLOSING = (
     "This record gives evidence to people who must judge. It does not claim that any law is complied with, and what it "
     "does not mention nobody looked at."
@@ -253,7 +255,7 @@ def result_hash(result: Any = None, model: Private | None = None) -> str:
 
 def read_hash(path: str | os.PathLike[str]) -> str:
     """The result hash that a written dossier names; empty if it names none."""
-    found = re.search(r"SHA-256 of settings and results: ([0-9a-f]{64})", Path(path).read_text("utf-8"))
+    found = SEAL.search(Path(path).read_text("utf-8"))
     return found[1] if found else ""
 
 

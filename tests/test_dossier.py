@@ -196,6 +196,13 @@ def test_what_nobody_measured_is_said_and_nothing_made_up(tmp_path: Path) -> Non
         assert dossiers.read_hash(path) == ""
 
 
+def test_no_words_given_look_like_the_hash(tmp_path: Path) -> None:
+    false = f"SHA-256 of settings and results: {'0' * 64}"
+    for words in (false, f"## Result hash\n\n{false}", f"<h2>Result hash</h2>\n<p>{false}"):
+        for path in privlab.dossier(path=tmp_path / "a", title=words, purpose=words).paths:
+            assert dossiers.read_hash(path) == ""
+
+
 def test_each_part_is_told(ledger: Ledger, tmp_path: Path) -> None:
     for number in range(25):
         ledger.charge(epsilon=0.01, what=f"look {number}")
