@@ -21,7 +21,7 @@ ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("private", "outsiders", COLOURS["private"], "s"),
 )
 LIMITS = (-6.0, 16.0)
-HALO = {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.8}
+HALO = {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none"}
 
 
 class Picture:
@@ -77,7 +77,7 @@ class Picture:
             self.names[row].set_text(f"{side},\n{kinds[kind]}")
             self.dots[row].set_data([at], [row])
             self.spreads[row].set_data(np.clip([x - half, x + half], *LIMITS), [row, row])
-            self.values[row].set(x=at, text=f"{x:+.1f}")
+            self.values[row].set(x=at, text=f"{x:+.1f}".replace("-", "−"))
         self.alone.set_text(f"without the model: {100 * result.alone:.0f} of 100 right")
         changed = self.still != s.hidden
         self.still = s.hidden

@@ -23,7 +23,7 @@ TICKS = (
     ((1e3, "1 kB"), (1e6, "1 MB"), (1e9, "1 GB")),
     ((1e-12, "10⁻¹²"), (1e-6, "10⁻⁶"), (1, "1")),
 )
-TITLES = ("work", "sent", "greatest error")
+TITLES = ("computing", "sent", "greatest error")
 WAYS = {
     "sum": [("plain", 0), ("shares", 0), ("paillier", 0)],
     "inference": [("plain", 0)],
@@ -55,7 +55,8 @@ class _Row:
         )  # fmt: skip
         self.note = columns[0].text(
             0.03, y, "", fontsize=SMALL, style="italic", color="#444444", va="center", animated=True, clip_on=False,
-            transform=columns[0].get_yaxis_transform(),
+            zorder=6,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1}, transform=columns[0].get_yaxis_transform(),
         )  # fmt: skip
         self.dots, self.middles, self.words = [], [], []
         for ax in columns:

@@ -23,7 +23,7 @@ ALONE = MODEL_STYLES[2][0]
 BELOW = 16  # points of accuracy below the floor that are shown
 MOST = 8  # kinds of clients
 RANGES = {"labels": (0, 100), "": (60, 100)}  # of accuracy by kind, by split
-DRIFTS = {"labels": 1.2, "": 0.3}  # the longest drift that is shown, by split
+DRIFTS = {"labels": 1.5, "": 0.45}  # the longest drift that is shown, by split
 
 
 class Picture:
@@ -141,6 +141,7 @@ class _Rounds:
         for name, line in self.levels.items():
             line.set_visible(name in heights)
             line.set_ydata([heights.get(name, 0)] * 2)
+        self.names["together"].set_text("together" if heights["together"] >= low else "together ↓")
         self._label({name: float(np.clip((y - low) / (high - low), 0.02, 0.98)) for name, y in heights.items()})
         rounds = result.settings.rounds
         for bar, at, found in ((self.bar, 1.03, result.clients_right), (self.bar_alone, 1.07, result.clients_alone)):
@@ -176,8 +177,8 @@ class _Kinds:
         self.right.set_xlabel("pull on the model", fontsize=TEXT)
         blue = COLOURS["private"]
         moving: dict[str, Any] = {"animated": True}
-        (self.dots,) = self.left.plot([], [], "o", color=blue, markersize=9, zorder=4, **moving)
-        (self.diamonds,) = self.left.plot([], [], "D", color=ALONE, markersize=7, zorder=4, **moving)
+        (self.dots,) = self.left.plot([], [], "o", color=blue, markersize=9, zorder=4, clip_on=False, **moving)
+        (self.diamonds,) = self.left.plot([], [], "D", color=ALONE, markersize=7, zorder=4, clip_on=False, **moving)
         self.lines = [self.left.plot([], [], color=blue, linewidth=2.5, **moving)[0] for _ in range(MOST)]
         self.spans = [self.left.plot([], [], color=ALONE, linewidth=2.5, **moving)[0] for _ in range(MOST)]
         self.pulls = [
@@ -208,7 +209,8 @@ class _Kinds:
         self.right.set_yticks([])
         self.longest = DRIFTS.get(split, DRIFTS[""])
         self.right.set_xlim(0, self.longest)
-        self.right.set_xticks([0, self.longest / 3, 2 * self.longest / 3])
+        ticks = [0, self.longest / 3, 2 * self.longest / 3]
+        self.right.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
 
     def update(self, result: Result) -> None:
         number = len(result.kinds)

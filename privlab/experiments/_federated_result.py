@@ -195,7 +195,8 @@ class Result:
             "local": f"With ε = {s.epsilon:.3g} for each client and noise on each update, {who} ",
         }[s.protect]
         rounds = self.scores.shape[1]
-        band = f" ± {100 * found.band[-1]:.1g}" if len(self.scores) >= FEW else ""
+        half = 100 * found.band[-1] if len(self.scores) >= FEW else None
+        band = "" if half is None else f" ± {half:.2g}" if half >= 0.1 else " ± less than 0.1"
         text = (
             f"{start}learn in {rounds} round{'s' if rounds > 1 else ''} to be right about "
             f"{100 * found.mean[-1]:.1f}{band} % of unseen people on {datasets.card(s.dataset).short}; "

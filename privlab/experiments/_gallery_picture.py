@@ -114,7 +114,7 @@ class _Side:
     def __init__(self, figure: Figure, broken: bool) -> None:
         self.broken = broken
         self.ax = axes(figure, BOXES[broken])
-        left, colour = 0.012 if broken else 0.53, COLOUR[broken]
+        left, colour = 0.012 if broken else 0.52, COLOUR[broken]
         shared: dict[str, Any] = {"va": "top", "parse_math": False, "animated": True}
         dark: dict[str, Any] = {"fontsize": SMALL, "color": "#222222", "linespacing": 1.05, **shared}
         self.verdict = figure.text(left, 0.865, "", fontsize=TEXT, fontweight="bold", color=colour, **shared)
@@ -142,7 +142,11 @@ class _Side:
         shows = CATALOGUE[bug].shows
         _, across, up, x, y = VIEWS[shows]
         ax = self.ax
-        self.does.set_text(_lines(CATALOGUE[bug].slip.split(". ")[0] if self.broken else CATALOGUE[bug].promise))
+        self.does.set_text(
+            _lines(
+                CATALOGUE[bug].slip.split(". ")[0].removesuffix(".") + "." if self.broken else CATALOGUE[bug].promise
+            )
+        )
         for axis, scaled in (("x", shows == "pull"), ("y", shows in ("pull", "worlds"))):
             getattr(ax, f"set_{axis}scale")("log" if scaled else "linear")
         ax.set_xlim(*x)
@@ -273,12 +277,12 @@ class _Grid:
     """All bugs by all checks."""
 
     def __init__(self, figure: Figure) -> None:
-        ax = self.ax = axes(figure, (0.33, 0.02, 0.58, 0.735))
+        ax = self.ax = axes(figure, (0.33, 0.02, 0.58, 0.72))
         columns = [*CHECKS, "sound twin"]
         ax.set_xlim(-0.5, len(columns) - 0.3)
         ax.set_ylim(len(CATALOGUE) - 0.5, -0.6)
         ax.xaxis.tick_top()
-        ax.set_xticks(range(len(columns)), columns, fontsize=SMALL, rotation=28, ha="left", rotation_mode="anchor")
+        ax.set_xticks(range(len(columns)), columns, fontsize=SMALL, rotation=24, ha="left", rotation_mode="anchor")
         ax.set_yticks(range(len(CATALOGUE)), [bug.label for bug in CATALOGUE.values()], fontsize=SMALL)
         ax.tick_params(length=0)
         ax.spines[["left", "bottom"]].set_visible(False)

@@ -129,7 +129,7 @@ class _Attack(_View):
         self.names.show(
             {
                 "plain": f"without privacy:\n{found['plain']:.1f} of 100 found",
-                "simple": f"… by loss alone:\n{100 * float(result.simple.hits(ALARM)):.1f}",
+                "simple": f"… by fit alone:\n{100 * float(result.simple.hits(ALARM)):.1f}",
                 "limit": f"most that ε = {result.settings.epsilon:.3g}\nallows anyone: {result.most}",
                 "private": f"with ε = {result.settings.epsilon:.3g}:\n{found['private']:.1f}",
                 "coin": "blind guessing:\n1.0",

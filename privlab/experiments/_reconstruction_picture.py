@@ -44,7 +44,7 @@ class Picture:
         ax.minorticks_off()
         ax.set_ylim(44, 102)
         ax.set_xlabel("questions asked", fontsize=TEXT)
-        ax.set_ylabel("secrets come out right (of 100)", fontsize=TEXT)
+        ax.set_ylabel("secrets found out (of 100)", fontsize=TEXT)
         self.lines, self.bands, self.dots, self.names = {}, {}, {}, {}
         for kind, (colour, dash, _) in STYLES.items():
             shade: dict[str, Any] = {"color": colour, "linewidth": 0, "animated": True}

@@ -114,4 +114,4 @@ class Picture:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 14 else name[:13] + "…"
+    return name if len(name) <= 14 else name[:11] + "…"

@@ -87,7 +87,7 @@ class Picture:
         rows = np.arange(len(KINDS) + 1)[::-1] + np.array([*[0.35] * 4, *[0.0] * 3, -0.35])
         self.rows = dict(zip((*KINDS, "precision"), rows.tolist(), strict=True))
         self.bars.set(xlim=(0, 102), ylim=(-0.9, 7.9))
-        self.bars.set_yticks(rows, [*KINDS.values(), "finds right"])
+        self.bars.set_yticks(rows, [*KINDS.values(), "true finds"])
         self.bars.grid(visible=False)
         self.bars.set_xlabel("found (%)", fontsize=TEXT)
         colours = [BLUE if kind in FOUND else COLOURS["attacker"] for kind in KINDS] + [VIOLET]

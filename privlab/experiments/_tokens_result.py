@@ -170,7 +170,7 @@ class Result:
         if len(self.tried) < 3:
             return f"{start} so far."
         return (
-            f"{start}, {duration(self.needed('hash'))} for all of them. With a salt for each it takes about "
+            f"{start}, {duration(self.needed('hash'))} for all of them. With a salt for each, all would take "
             f"{duration(self.needed('salted'))} on this one core. From keyed tokens {found['token']:.0f} % came back, "
             "and more tries do not help whoever has no key."
         )
@@ -213,4 +213,4 @@ def duration(seconds: float) -> str:
     for unit, size in (("years", 31_557_600), ("days", 86_400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * size:
             return f"{float(f'{seconds / size:.2g}'):,.1f}".removesuffix(".0") + f" {unit}"
-    return f"{float(f'{seconds:.2g}'):g} seconds"
+    return f"{float(f'{seconds:.2g}'):g} seconds" if seconds >= 0.01 else "less than 0.01 seconds"

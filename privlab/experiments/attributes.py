@@ -137,7 +137,10 @@ class Result:
     def sentence(self) -> str:
         """What the model adds, at the settings."""
         s = self.settings
-        told = {key: f"{100 * one.mean:+.1f} points (± {100 * one.half:.1f})" for key, one in self.gains.items()}
+        told = {
+            key: f"{100 * one.mean:+.1f} points (± {100 * one.half:.1f})".replace("-", "−")
+            for key, one in self.gains.items()
+        }
         return (
             f"Knowing all of a person but {HIDDEN[s.hidden]}, an attacker guesses it right for "
             f"{100 * self.alone:.0f} of 100 from other people's data alone. Seeing a model that learned from n = "

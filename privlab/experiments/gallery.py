@@ -138,8 +138,13 @@ class Result:
 def _verdict(bug: Bug, broken: Exhibit) -> str:
     failed = [finding for finding in broken.findings if not finding.passed]
     if failed:
-        return f"caught by {' and '.join(f'“{finding.check}”' for finding in failed)}: {failed[0].words}"
+        return f"caught by {_listed([f'“{finding.check}”' for finding in failed])}: {failed[0].words}"
     return f"not caught. {bug.hides or 'The checks that were tried do not see it here; more trials may.'}"
+
+
+def _listed(words: list[str]) -> str:
+    """Words with commas and an "and"."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def prepare(settings: Settings) -> Iterator[None]:

@@ -60,6 +60,7 @@ class Settings(Controls):
     secret: str = choice(
         default="answer", label="secret in the groups", among=lambda: ("answer", "other"),
         words=lambda secret: {"answer": "what the model predicts", "other": "another column"}[secret],
+        offered=lambda settings, secret: settings.view == "groups" or secret == settings.secret,
         hint="What an attacker wants to know of a person in a group of k.",
     )  # fmt: skip
     years: int = control(

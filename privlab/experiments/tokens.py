@@ -50,6 +50,7 @@ class Settings(Controls):
     column: str = choice(
         default="education-num", label="what is counted", among=lambda: tuple(attacks.COLUMNS),
         words=lambda name: attacks.COLUMNS[name],
+        offered=lambda settings, name: settings.view == "frequency" or name == settings.column,
         hint="The column of Adult that stands in the table as a token; for counting alone.",
     )  # fmt: skip
     seeds: int = control(

@@ -17,7 +17,7 @@ def words(value: float) -> str:
     """A number in three significant digits."""
     if 1000 <= abs(value) < 1e7:
         return f"{value:,.0f}"
-    return f"{value:.3g}" if abs(value) >= 1e-3 or value == 0 else f"{value:.0e}"
+    return f"{value:.3g}" if abs(value) >= 1e-4 or value == 0 else f"{value:.0e}"
 
 
 def text(raw: Any) -> str:
