@@ -104,7 +104,7 @@ def test_test_runs_all_checks_and_stops_at_the_first_that_fails(
         return subprocess.CompletedProcess(command, 3 if command[2] == failing else 0)
 
     monkeypatch.setattr(cli.subprocess, "run", run)
-    everything = ["ruff check", "ruff format --check", "mypy", "pytest -k accounting"]
+    everything = ["ruff check", "ruff format --check", "mypy", "pytest -n 2 --dist loadfile -k accounting"]
     until = {"ruff": 1, "mypy": 3, "pytest": 4, None: 4}[failing]
     assert cli.main(["test", "-k", "accounting"]) == (3 if failing else 0)
     assert ran == everything[:until]

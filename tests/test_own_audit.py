@@ -197,7 +197,7 @@ SHIPPED = {
     "two worlds, response": (two_worlds(noises.RESPONSE), 8000, 0.0, "any", True),
     "an answer by coins": (coins, 8000, 0.0, "any", True),
     "an answer by unary coins": (unary, 6000, 0.0, "any", True),
-    "a blurred record": (record, 4000, DELTA, "gaussian", True),
+    "a blurred record": (record, 12_000, DELTA, "gaussian", True),
     "DP-SGD, linear": (trained(0), 4000, DELTA, "gaussian", True),
     "DP-SGD, network": (trained(3), 2000, DELTA, "gaussian", False),
     **{f"learner, {name}": (of_learner(name), 150, 0.0, "any", False) for name in learners._FITS},
