@@ -173,7 +173,11 @@ def test_the_labs_own_trainer_moves_by_c_at_most(hidden):
         data = dpsgd.TrainingData.make(rows[:, :-2], rows[:, -1], "squared", units=10)
         model = (gradients.Hidden if hidden else gradients.Linear)(data, plan)
         theta = model.start(np.random.default_rng(0))[None]
-        return model.gradient(theta, data.X[None, :-1], data.y[None, :-1], data.norm2[None, :-1], 1)[0].astype(float)
+        given = (data.X[None, :-1], data.y[None, :-1], data.norm2[None, :-1])
+        with np.errstate(invalid="ignore"):  # a vector unit reads past the end of so small a matrix, and flags that
+            found = model.gradient(theta, *given, 1)[0].astype(float)
+        assert np.isfinite(found).all()
+        return found
 
     people = np.random.default_rng(1).standard_normal((9, 6))
     for size in (1, 4, 9):
