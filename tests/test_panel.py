@@ -235,6 +235,7 @@ def test_first_two_sliders_have_100_positions(explore: Callable[..., Panel]) -> 
     assert (epsilon.value, clip.value) == (1, 1)
     epsilon.index, clip.index = 0, len(clip.options) - 1
     assert (panel.settings.epsilon, panel.settings.clip_norm) == (0.05, 10)
+    panel.wait()
     assert noise.index == len(noise.options) - 1
 
 
@@ -243,6 +244,7 @@ def test_epsilon_and_noise_move_each_other(explore: Callable[..., Panel]) -> Non
     epsilon, _, noise = sliders(panel)[:3]
     for move in (lambda: setattr(epsilon, "index", 20), lambda: setattr(noise, "index", 20)):
         move()
+        panel.wait()
         assert epsilon.value == noise.value == panel.settings.epsilon
         sigma = accounting.noise_multiplier(epsilon=panel.settings.epsilon, **panel.settings.mechanism)
         assert float(noise.label) == pytest.approx(sigma, rel=6e-3)
@@ -253,6 +255,25 @@ def test_epsilon_and_noise_move_each_other(explore: Callable[..., Panel]) -> Non
     assert (epsilon.value, noise.value, noise.label) == (panel.settings.epsilon, panel.settings.epsilon, "2")
     panel.wait()
     assert shown(panel) == panel.settings
+
+
+def test_a_move_by_hand_draws_first_and_moves_the_other_slider_then(explore: Callable[..., Panel]) -> None:
+    panel = explore()
+    epsilon, _, noise = sliders(panel)[:3]
+    order: list[str] = []
+    panel._picture.observe(lambda _: order.append("picture"), "value")
+    epsilon.observe(lambda _: order.append("epsilon"), "value")
+    noise.index = 20
+    panel.wait()
+    assert order[:2] == ["picture", "epsilon"]
+
+
+def test_a_stopped_move_still_moves_the_other_slider(explore: Callable[..., Panel]) -> None:
+    panel = explore()
+    epsilon, _, noise = sliders(panel)[:3]
+    noise.index = 20
+    press(panel, "Stop")
+    assert epsilon.value == noise.value == panel.settings.epsilon != shown(panel).epsilon
 
 
 def test_reset_goes_back_to_where_the_panel_began(explore: Callable[..., Panel]) -> None:

@@ -55,7 +55,7 @@ class Panel(w.VBox):
         self._result: Any = None
         self._pinned: Any = None
         self._error: Exception | None = None
-        self._open = ""
+        self._open, self._behind = "", False
         run = self._module.run(self._settings)
         with ThreadPoolExecutor(1) as beside:  # the first models train while the widgets are made
             first = beside.submit(_first, run)
@@ -147,8 +147,7 @@ class Panel(w.VBox):
         ValueError, TypeError
             For an unknown setting or a value out of its range; nothing changes then.
         """
-        with self._runner.lock:  # so that two threads' moves neither cross nor overwrite each other
-            self._move_to(type(self._settings).make(self._settings, **values))
+        self._move(values, by_hand=False)
 
     def wait(self) -> Panel:
         """Compute here and now until the result is final, and return the panel.
@@ -169,16 +168,22 @@ class Panel(w.VBox):
             self._runner.stop()
             _close_all(self, set())
 
-    def _move_to(self, settings: Any) -> None:
+    def _move(self, values: dict[str, Any], by_hand: bool) -> None:
+        with self._runner.lock:  # so that two threads' moves neither cross nor overwrite each other
+            self._move_to(type(self._settings).make(self._settings, **values), by_hand)
+
+    def _move_to(self, settings: Any, by_hand: bool = False) -> None:
         with self._runner.lock:
             self._settings = settings
             self._error = None
             self._problem.value = ""
-            self._sync()
+            self._behind = by_hand and self._ledger is None  # a picture that must be paid for is not soon there
+            if not self._behind:
+                self._sync()
             self._runner.start(settings)
 
     def _on_move(self, name: str, value: Any) -> None:
-        self._attempt(lambda: self.set(**{name: value}))
+        self._attempt(lambda: self._move({name: value}, by_hand=True))
 
     def _on_code(self, change: Any) -> None:
         if change["new"] != self._settings.code():
@@ -201,6 +206,7 @@ class Panel(w.VBox):
         self._problem.value = f"<div class='privlab-problem' role='alert'>{problem}</div>"
 
     def _sync(self) -> None:
+        self._behind = False
         for one in (*self._plain, *self._advanced):
             one.show(self._settings)
 
@@ -229,6 +235,8 @@ class Panel(w.VBox):
             f"src='data:image/png;base64,{_base64(png)}'><p class='privlab-sentence' role='status'>{words}</p>"
             f"<progress class='privlab-progress' aria-label='computed so far' value='{result.progress:.3g}'></progress>"
         )
+        if self._behind:  # what else a hand has moved follows the picture, which was in a hurry
+            self._sync()
         if self._ledger is not None:
             self._mode.value = f"<b>{_mode(result.bill)}</b>"
         if result.progress == 1:
@@ -243,6 +251,7 @@ class Panel(w.VBox):
 
     def _fail(self, error: Exception) -> None:
         self._error = error
+        self._sync()
         if getattr(error, "refuses", False):  # no fault, but what budgets and policies are for
             self._say(text(error))
             return
@@ -251,6 +260,7 @@ class Panel(w.VBox):
 
     def _stop(self) -> None:
         self._runner.stop()
+        self._sync()
         self._share()
 
     def _pin(self) -> None:

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import io
 import json
+import math
 import os
 import re
 import socket
@@ -217,6 +218,13 @@ class View:
 
     def readout(self, number: int) -> float:
         return float(self.panel.locator(".privlab-slider .widget-readout").nth(number).inner_text().replace(",", ""))
+
+    def follow(self, number: int, value: float) -> None:
+        """Wait until a slider that nobody touched reads a value, to three digits."""
+        end = time.monotonic() + PATIENCE
+        while not math.isclose(value, seen := self.readout(number), rel_tol=6e-3):
+            assert time.monotonic() < end, f"slider {number} must read {value:.3g}; seen: {seen}"
+            self.page.wait_for_timeout(20)
 
     def button(self, name: str) -> Locator:
         return self.panel.get_by_role("button", name=name, exact=True)
