@@ -111,20 +111,25 @@ class Rows:
     @classmethod
     def make(cls, X: Array, y: Array, holdings: Holdings, parts: int = 4, total: int | None = None) -> Rows:
         """Lay out features X (rows, d) and labels y (rows,) of the clients that hold them."""
-        if not np.isfinite(X).all() or not np.isfinite(y).all():
-            raise ValueError("'X' and 'y' must be finite. Got NaN or infinity.")
+        return cls._laid_out(*_padded(X, y), holdings, parts, len(X) if total is None else total)
+
+    @classmethod
+    def of(cls, dataset: Dataset, holdings: Holdings, parts: int = 4) -> Rows:
+        """Lay out the training split of a data set; quicker than `make` when it is dealt again and again."""
+        return cls._laid_out(*_padded_split(dataset), holdings, parts, dataset.n_train)
+
+    @classmethod
+    def _laid_out(cls, padded: Array, labels: Array, holdings: Holdings, parts: int, total: int) -> Rows:
         order = np.argsort(holdings.owner, kind="stable")
         owner, sizes = holdings.owner[order], holdings.sizes
         place = np.arange(len(order)) - (np.cumsum(sizes) - sizes)[owner]
         part, row = place % parts, place // parts
         most = max(1, -(-int(sizes.max()) // parts))
-        table = np.full((parts, len(sizes), most), len(X))  # the last row is all zero and pads
+        table = np.full((parts, len(sizes), most), len(padded) - 1)  # the last row is all zero and pads
         table[part, owner, row] = order
-        padded = np.zeros((len(X) + 1, X.shape[1] + 1), np.float32)
-        padded[:-1, :-1], padded[:-1, -1] = X, 1
-        rows, labels = padded.take(table, axis=0), np.append(y, 0).astype(np.float32)[table][..., None]
         counts = [np.bincount(owner[part == p], minlength=len(sizes)) for p in range(parts)]
-        return cls(rows, labels, np.array(counts, np.float32)[..., None, None], len(X) if total is None else total)
+        count = np.array(counts, np.float32)[..., None, None]
+        return cls(padded.take(table, axis=0), labels[table][..., None], count, total)
 
     @property
     def clients(self) -> int:
@@ -145,6 +150,20 @@ class Rows:
     def only(self, chosen: Array) -> Rows:
         """The rows of some clients; `total` stays that of all."""
         return Rows(self.X[:, chosen], self.y[:, chosen], self.count[:, chosen], self.total)
+
+
+def _padded(X: Array, y: Array) -> tuple[Array, Array]:
+    """Features with a constant last column, and labels, each with a last row of zeros."""
+    if not np.isfinite(X).all() or not np.isfinite(y).all():
+        raise ValueError("'X' and 'y' must be finite. Got NaN or infinity.")
+    padded = np.zeros((len(X) + 1, X.shape[1] + 1), np.float32)
+    padded[:-1, :-1], padded[:-1, -1] = X, 1
+    return padded, np.append(y, 0).astype(np.float32)
+
+
+@lru_cache(maxsize=2)
+def _padded_split(dataset: Dataset) -> tuple[Array, Array]:
+    return _padded(dataset.X_train, dataset.y_train)
 
 
 def splits(dataset: Dataset) -> tuple[str, ...]:

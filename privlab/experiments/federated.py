@@ -241,14 +241,14 @@ def _rows(
     data: datasets.Dataset, split: str, number: int, skew: float, seed: int
 ) -> tuple[clients.Holdings, clients.Rows]:
     holdings = clients.deal(data, split, number, skew, seed)
-    return holdings, clients.Rows.make(data.X_train, data.y_train, holdings, PARTS, data.n_train)
+    return holdings, clients.Rows.of(data, holdings, PARTS)
 
 
 @lru_cache(maxsize=16)
 def _pooled(data: datasets.Dataset, seed: int) -> float:
     """Accuracy of the same training on all the data in one place."""
     holdings = clients.deal(data, "alike", 1, 0.0, seed)
-    rows = clients.Rows.make(data.X_train, data.y_train, holdings, POOLED_PARTS, data.n_train)
+    rows = clients.Rows.of(data, holdings, POOLED_PARTS)
     *_, model = core.alone(rows, POOLED)
     X, y = data.evaluation
     return float(((X @ model[0, :-1] + model[0, -1] > 0) == y).mean())
@@ -258,13 +258,11 @@ class _Judge:
     """Scores models on unseen people, all of them and by kind."""
 
     def __init__(self, data: datasets.Dataset, holdings: clients.Holdings) -> None:
-        X, y = data.evaluation
-        self.X, self.y = np.ascontiguousarray(X.T), y.astype(bool)  # people as columns: a model's answers lie together
+        self.X, self.y, self.floor = _unseen(data)
         self.groups = holdings.mix.argmax(axis=1)
         self.kinds = len(holdings.kinds)
         self.member = (holdings.kind_test[:, None] == np.arange(self.kinds)).astype(np.float32)
         self.people = np.maximum(self.member.sum(axis=0, dtype=np.float64), 1)
-        self.floor = models.floor(data)
 
     def right(self, weights: Array) -> Array:
         """Whether models (M, d + 1) are right about each person (M, people)."""
@@ -291,6 +289,13 @@ class _Judge:
         found = history.drift(self.groups)
         drift[: len(found)] = found
         return scores, right, np.nan_to_num(drift).T, history.bytes()[-1]
+
+
+@lru_cache(maxsize=2)
+def _unseen(data: datasets.Dataset) -> tuple[Array, Array, float]:
+    """Unseen people as columns, so that a model's answers lie together; the truth; and the score of knowing nothing."""
+    X, y = data.evaluation
+    return np.ascontiguousarray(X.T), y.astype(bool), models.floor(data)
 
 
 @lru_cache(maxsize=6)
