@@ -1,6 +1,7 @@
 """A real federation on this machine: Flower's SuperLink and a SuperNode a client, each a process of its own.
 
-All of them listen on loopback only, and without encryption: this shows the machinery, it is no set-up for secrets.
+Or Flower's simulation engine, where Ray's workers play the clients. Everything listens on loopback only, without
+encryption: this shows the machinery, it is no set-up for secrets. Nothing is reported to Flower or Ray.
 """
 
 from __future__ import annotations
@@ -9,22 +10,27 @@ import contextlib
 import importlib.util
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-HOST = "127.0.0.1"
-MISSING = "Flower is missing. This adds it: python -m pip install -c requirements.lock -e '.[federated]'"
+from privlab import room
+
+ENGINES = ("processes", "simulation")
+MISSING = "{} is missing. This adds it: python -m pip install -c requirements.lock -e '.[{}]'"
+NO_FORK = "'federated' needs Linux or macOS, for its processes are forked. On Windows: inside WSL."
 APP = "from privlab.flower import client_app, server_app\n\n__all__ = ['client_app', 'server_app']\n"
 PROJECT = """[project]
 name = "privlab-federated"
 version = "0.1.0"
 description = "Federated learning in the privacy lab"
+license = "Apache-2.0"
 dependencies = []
 
 [build-system]
@@ -43,18 +49,32 @@ clientapp = "app:client_app"
 """
 
 
-def is_there() -> bool:
-    """Whether Flower is installed."""
-    return importlib.util.find_spec("flwr") is not None
+def missing(engine: str = "processes") -> str:
+    """What this machine lacks for an engine, and what adds it; nothing if it is all there."""
+    if importlib.util.find_spec("flwr") is None:
+        return MISSING.format("Flower", "federated" if engine == "processes" else "simulation")
+    if engine == "simulation" and importlib.util.find_spec("ray") is None:
+        return MISSING.format("Ray", "simulation")
+    return "" if hasattr(os, "fork") else NO_FORK
 
 
-def train(*, patience: float = 600.0, **chosen: Any) -> dict[str, Any]:
-    """Start a SuperLink and a SuperNode for each client, train, stop them all, and return the server's report.
+def train(
+    *,
+    engine: str = "processes",
+    patience: float | None = None,
+    tell: Callable[[dict[str, Any]], None] = lambda _: None,
+    **chosen: Any,
+) -> dict[str, Any]:
+    """Start a federation, train, stop all its processes, and return the server's report.
 
     Parameters
     ----------
-    patience : float
-        Seconds until a run that has not ended is given up.
+    engine : {"processes", "simulation"}
+        A SuperLink and a SuperNode for each client, or Flower's simulation on Ray.
+    patience : float, optional
+        Seconds until a run that has not ended is given up; by default enough for a machine with other work to do.
+    tell : callable
+        Is given the report whenever it has changed.
     **chosen
         As for `privlab.flower.configuration`.
 
@@ -66,122 +86,106 @@ def train(*, patience: float = 600.0, **chosen: Any) -> dict[str, Any]:
     Raises
     ------
     ModuleNotFoundError
-        Without Flower; the message says how to add it.
+        Without Flower, Ray or a way to fork; the message says how to add it.
     RuntimeError
         If a process ends before the training does, or the training fails; with what it said.
     TimeoutError
+        After `patience`; with how far the training has come.
     """
-    if not is_there():
-        raise ModuleNotFoundError(MISSING)
+    if engine not in ENGINES:
+        raise ValueError(f"'engine' must be among {', '.join(ENGINES)}. Got {engine!r}.")
+    if lacks := missing(engine):
+        raise ModuleNotFoundError(lacks)
     from privlab import flower
 
-    with tempfile.TemporaryDirectory(prefix="privlab-") as made, contextlib.ExitStack() as stack:
+    with tempfile.TemporaryDirectory(prefix="privlab-", ignore_cleanup_errors=True) as made:
         folder = Path(made)
-        report = folder / "report.json"
-        told = flower.configuration(**chosen, report=str(report))
-        ports = _free_ports(1 + told["clients"])
-        _write(folder, told, ports[0])
-        started = stack.enter_context(_processes(folder))
-        started.start(
-            "flower-superlink", "--insecure", "--host", HOST, "--port", str(ports[0]),
-            "--disable-runtime-dependency-installation",
-        )  # fmt: skip
-        _until(lambda: _answers(ports[0]), started, patience)
-        for number, port in enumerate(ports[1:]):
-            started.start(
-                "flower-supernode", "--insecure", "--superlink", f"{HOST}:{ports[0]}", "--host", HOST,
-                "--port", str(port), "--node-config", f"partition-id={number} num-partitions={told['clients']}",
-            )  # fmt: skip
-        started.call("flwr", "run", str(folder / "app"), "room")
-        _until(report.exists, started, patience)
-        found: dict[str, Any] = json.loads(report.read_text("utf-8"))
-        if "failed" in found:
-            raise RuntimeError(f"The server's app failed. {found['failed']}")
-        return found
-
-
-class _Started:
-    """Processes of Flower's, their environment, and what they wrote."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.running: list[tuple[str, subprocess.Popen[bytes], Path]] = []
-        here = Path(sys.executable).parent
-        self.environment = os.environ | {
-            "FLWR_TELEMETRY_ENABLED": "0",
-            "RAY_USAGE_STATS_ENABLED": "0",
-            "FLWR_HOME": str(folder / "home"),
-            "PATH": f"{here}{os.pathsep}{os.environ.get('PATH', '')}",
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-        }
-
-    def start(self, *words: str) -> None:
-        """Start a process that goes on."""
-        log = self.folder / f"{len(self.running)}.log"
-        with log.open("wb") as out:
-            process = subprocess.Popen(words, env=self.environment, stdout=out, stderr=out, cwd=self.folder)
-        self.running.append((words[0], process, log))
-
-    def call(self, *words: str) -> None:
-        """Run a process to its end."""
-        done = subprocess.run(words, env=self.environment, capture_output=True, text=True, check=False, cwd=self.folder)
-        if done.returncode:
-            raise RuntimeError(f"'{words[0]} {words[1]}' failed: {(done.stdout + done.stderr)[-800:]}")
-
-    def check(self) -> None:
-        """Raise if a process has ended, or its training failed."""
-        for name, process, log in self.running:
-            if process.poll() is not None:
-                raise RuntimeError(f"'{name}' has ended: {log.read_text('utf-8', 'replace')[-800:]}")
-
-    def told(self) -> str:
-        """The last lines of what all wrote."""
-        return "\n".join(f"{name}: {log.read_text('utf-8', 'replace')[-1500:]}" for name, _, log in self.running)
-
-    def stop(self) -> None:
-        """End all processes."""
-        for _, process, _ in reversed(self.running):
-            process.terminate()
-        for _, process, _ in self.running:
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        told = flower.configuration(**chosen, report=str(folder / "report.json"))
+        nodes = told["clients"] if engine == "processes" else 0
+        patience = patience or 120 + told["rounds"] * (20 + 5 * told["clients"])
+        _write(folder, told, _free_ports(1 + nodes))
+        end = time.monotonic() + patience
+        with _opened(folder) as process:
+            found: dict[str, Any] = {"stage": "the SuperLink is starting"}
+            while found["stage"] != flower.DONE:
+                time.sleep(0.1)
+                before, found = found, _read(folder / "report.json") or found
+                if found != before:
+                    tell(found)
+                if found["stage"] == flower.FAILED:
+                    raise RuntimeError(f"The server's app failed. {found['why']}")
+                if process.poll() is not None:
+                    raise RuntimeError(f"A process of the federation has ended. {_logs(folder)}")
+                if time.monotonic() > end:
+                    late = f"The federation must be done within {patience:g} seconds. It was at: {found['stage']}."
+                    raise TimeoutError(f"{late} {_logs(folder)}")
+        return {name: value for name, value in found.items() if name != "stage"}
 
 
 @contextlib.contextmanager
-def _processes(folder: Path) -> Iterator[_Started]:
-    started = _Started(folder)
+def _opened(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The process that starts all others (see `room`), in a group of its own; at the end none of them is left."""
+    log = (folder / "room.log").open("wb")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "privlab.room", str(folder)],
+        env=_environment(folder), cwd=folder, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
+    )  # fmt: skip
     try:
-        yield started
+        yield process
     finally:
-        started.stop()
+        log.close()
+        assert process.stdin is not None
+        process.stdin.close()  # the sign to end
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=2 * room.GRACE)
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # on macOS the latter, for a group of the dead
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
-def _write(folder: Path, told: dict[str, Any], port: int) -> None:
-    """Write Flower's app, which only names ours, and where its SuperLink listens."""
-    app, home = folder / "app", folder / "home"
+def _environment(folder: Path) -> dict[str, str]:
+    """What all processes are told: report to nobody, talk to this machine directly, use one core each."""
+    here = str(Path(__file__).resolve().parent.parent)
+    return os.environ | {
+        "FLWR_TELEMETRY_ENABLED": "0",
+        "FLWR_DISABLE_UPDATE_CHECK": "1",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "FLWR_HOME": str(folder / "superlink"),
+        "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.2",
+        "NO_PROXY": room.HOST,
+        "no_proxy": room.HOST,
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH")))),
+    }
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    with contextlib.suppress(FileNotFoundError):
+        report: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return report
+    return None
+
+
+def _logs(folder: Path) -> str:
+    """The last that the processes wrote, and why they were ended."""
+    texts = {log.stem: log.read_text("utf-8", "replace")[-800:] for log in sorted(folder.glob("*.log"))}
+    return "\n".join(f"{name}: {text.strip()}" for name, text in texts.items() if text.strip())
+
+
+def _write(folder: Path, told: dict[str, Any], ports: list[int]) -> None:
+    """Write Flower's app, which only names ours, where its SuperLink listens, and who else does."""
+    app, home = folder / "app", folder / "superlink"
     app.mkdir()
     home.mkdir()
     (app / "app.py").write_text(APP, encoding="utf-8")
     lines = [f"{name} = {json.dumps(value)}" for name, value in told.items()]
     (app / "pyproject.toml").write_text(PROJECT + "\n".join(lines) + "\n", encoding="utf-8")
+    address = f"{room.HOST}:{ports[0]}"
     (home / "config.toml").write_text(
-        f'[superlink]\ndefault = "room"\n\n[superlink.room]\naddress = "{HOST}:{port}"\ninsecure = true\n',
-        encoding="utf-8",
+        f'[superlink]\ndefault = "room"\n\n[superlink.room]\naddress = "{address}"\ninsecure = true\n', encoding="utf-8"
     )
-
-
-def _until(ready: Any, started: _Started, patience: float) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + patience
-    while not ready():
-        started.check()
-        if time.monotonic() > end:
-            raise TimeoutError(f"The federation must be done within {patience:g} seconds. {started.told()}")
-        time.sleep(0.2)
+    (folder / "room.json").write_text(json.dumps({"ports": ports, "clients": told["clients"]}), encoding="utf-8")
 
 
 def _free_ports(number: int) -> list[int]:
@@ -189,12 +193,5 @@ def _free_ports(number: int) -> list[int]:
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
         for one in sockets:
-            one.bind((HOST, 0))
+            one.bind((room.HOST, 0))
         return [one.getsockname()[1] for one in sockets]
-
-
-def _answers(port: int) -> bool:
-    """Whether somebody listens there."""
-    with socket.socket() as one:
-        one.settimeout(0.5)
-        return one.connect_ex((HOST, port)) == 0

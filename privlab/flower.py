@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,9 @@ __all__ = ["client_app", "configuration", "server_app"]
 
 DELTA = 1e-5
 PARTS = 4
-PATIENCE = 300.0  # seconds that the server waits for nodes, and for the answers of a round
+PATIENCE = 600.0  # seconds that the server waits for nodes, and for the answers of a round
+PAUSE = 0.1  # seconds between two looks for nodes and answers
+DONE, FAILED = "done", "failed"
 
 
 def configuration(**chosen: Any) -> dict[str, Any]:
@@ -116,57 +119,80 @@ def make_server() -> ServerApp:
         """Lead the rounds and write what came of them, or why nothing did."""
         path = str(context.run_config["report"])
         try:
-            _write(_lead(grid, context), path)
+            _write(_lead(grid, context, path), path)
         except Exception as error:
-            _write({"failed": f"{type(error).__name__}: {error}"}, path)
+            _write({"stage": FAILED, "why": f"{type(error).__name__}: {error}"}, path)
             raise
 
     return app
 
 
-def _lead(grid: Grid, context: Context) -> dict[str, Any]:
-    """All rounds: the accuracy after each, ε over all, the updates that came, and the models."""
+def _lead(grid: Grid, context: Context, path: str) -> dict[str, Any]:
+    """All rounds: the accuracy after each, ε over all, the updates that came, and the models; all of it told as it comes."""
     data, rows, plan, seed = _everything(_told(context), server=True)
-    nodes = _nodes(grid, rows.clients)
+    found: dict[str, Any] = {
+        "accuracy": [], "epsilon": plan.epsilon(DELTA, rows.clients), "reports": [], "weights": [[0.0] * rows.width],
+    }  # fmt: skip
+
+    def tell(stage: str) -> None:
+        _write(found | {"stage": stage}, path)
+
+    nodes = _nodes(grid, rows.clients, tell)
     noise = federated.server_noise(plan, rows.width, seed)
     weights = np.zeros((plan.rounds + 1, rows.width, 1), np.float32)
-    reports = np.zeros((plan.rounds, 1), int)
+    none = np.zeros((0, rows.width, 1), np.float32)
+    X, y = data.evaluation
     for step in range(plan.rounds):
-        answers = list(grid.send_and_receive(_calls(nodes, weights[step, :, 0], step), timeout=PATIENCE))
-        failed = [answer.error.reason for answer in answers if answer.has_error()]
-        if failed or len(answers) < len(nodes):
-            raise RuntimeError(f"All {len(nodes)} nodes must answer a round. Got {len(answers)}. {failed[:1]}")
-        contents: list[Any] = [answer.content for answer in answers]
+        asked = _calls(nodes, weights[step, :, 0], step)
+        contents = _answers(grid, asked, lambda told, step=step: tell(f"round {step + 1} of {plan.rounds}, {told}"))
         updates = [content["update"].to_numpy_ndarrays()[0] for content in contents]
         heavy = [float(content["sums"]["weight"]) for content in contents]
-        reports[step] = sum(weight > 0 for weight in heavy)
         total = np.sum(updates, axis=0) + noise[step]
         weight = np.array([sum(heavy)])
         weights[step + 1] = federated.moved(weights[step], total[:, None], weight, plan, rows.clients, rows.total)
-    none = np.zeros((0, rows.width, 1), np.float32)
-    history = federated.History(weights, reports, none, none[:, 0])
-    X, y = data.evaluation
-    return {
-        "accuracy": [float(((X @ w[:-1] + w[-1] > 0)[:, 0] == y).mean()) for w in history.models],
-        "epsilon": plan.epsilon(DELTA, rows.clients),
-        "reports": reports[:, 0].tolist(),
-        "weights": weights[..., 0].tolist(),
-    }
+        model = federated.History(weights[: step + 2], none[:0], none, none[:, 0]).models[-1]
+        found["accuracy"].append(float(((X @ model[:-1] + model[-1] > 0)[:, 0] == y).mean()))
+        found["reports"].append(sum(one > 0 for one in heavy))
+        found["weights"].append(weights[step + 1, :, 0].tolist())
+    return found | {"stage": DONE}
 
 
-def _nodes(grid: Grid, number: int) -> list[int]:
+def _nodes(grid: Grid, number: int, tell: Callable[[str], None]) -> list[int]:
     """The nodes, once all of them are there."""
     end = time.monotonic() + PATIENCE
+    here = -1
     while len(nodes := sorted(grid.get_node_ids())) < number:
+        if len(nodes) > here:
+            here = len(nodes)
+            tell(f"{here} of {number} nodes have joined")
         if time.monotonic() > end:
-            raise TimeoutError(f"{number} nodes must join within {PATIENCE:g} seconds. Got {len(nodes)}.")
-        time.sleep(0.2)
+            raise TimeoutError(f"{number} nodes must join within {PATIENCE:g} seconds. Got {here}.")
+        time.sleep(PAUSE)
     return nodes
 
 
 def _calls(nodes: list[int], weights: Array, step: int) -> list[Message]:
     content = RecordDict({"model": ArrayRecord([weights]), "round": ConfigRecord({"number": step})})
     return [Message(content, dst_node_id=node, message_type="train", group_id=str(step)) for node in nodes]
+
+
+def _answers(grid: Grid, asked: list[Message], tell: Callable[[str], None]) -> list[Any]:
+    """What all nodes answer. Flower's own `send_and_receive` looks for answers every three seconds only."""
+    waiting, contents = set(grid.push_messages(asked)), []
+    end = time.monotonic() + PATIENCE
+    while True:
+        tell(f"{len(contents)} of {len(asked)} nodes have answered")
+        while not (answers := list(grid.pull_messages(waiting))):
+            if time.monotonic() > end:
+                raise TimeoutError(f"{len(asked)} nodes must answer within {PATIENCE:g} seconds. Got {len(contents)}.")
+            time.sleep(PAUSE)
+        for answer in answers:
+            if answer.has_error():
+                raise RuntimeError(f"All {len(asked)} nodes must answer a round. One failed: {answer.error.reason}")
+            contents.append(answer.content)
+            waiting.discard(answer.metadata.reply_to_message_id)
+        if not waiting:
+            return contents
 
 
 def _write(found: dict[str, Any], path: str) -> None:
