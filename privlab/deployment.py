@@ -107,19 +107,31 @@ def train(
         end = time.monotonic() + patience
         with _opened(folder) as process:
             found: dict[str, Any] = {"stage": "the SuperLink is starting"}
-            while found["stage"] != flower.DONE:
-                time.sleep(0.1)
+            while True:
+                over = process.poll() is not None
                 before, found = found, _read(folder / "report.json") or found
                 if found != before:
                     tell(found)
+                if found["stage"] == flower.DONE:
+                    break
                 if found["stage"] == flower.FAILED:
                     raise RuntimeError(f"The server's app failed. {found['why']}")
-                if process.poll() is not None:
+                if over:
                     raise RuntimeError(f"A process of the federation has ended. {_logs(folder)}")
+                time.sleep(0.1)
                 if time.monotonic() > end:
                     late = f"The federation must be done within {patience:g} seconds. It was at: {found['stage']}."
                     raise TimeoutError(f"{late} {_logs(folder)}")
         return {name: value for name, value in found.items() if name != "stage"}
+
+
+def difference(found: dict[str, Any], **chosen: Any) -> float:
+    """How far the models of a report are from those of the simulator in this process, at most, in any weight."""
+    import numpy as np
+
+    from privlab import flower
+
+    return float(np.abs(np.asarray(found["weights"]) - flower.simulated(**chosen)).max())
 
 
 @contextlib.contextmanager
@@ -146,18 +158,26 @@ def _opened(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 def _environment(folder: Path) -> dict[str, str]:
     """What all processes are told: report to nobody, talk to this machine directly, use one core each."""
     here = str(Path(__file__).resolve().parent.parent)
-    return os.environ | {
-        "FLWR_TELEMETRY_ENABLED": "0",
-        "FLWR_DISABLE_UPDATE_CHECK": "1",
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "FLWR_HOME": str(folder / "superlink"),
-        "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.2",
-        "NO_PROXY": room.HOST,
-        "no_proxy": room.HOST,
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "PYTHONPATH": os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH")))),
-    }
+    short = (
+        {"RAY_TMPDIR": str(folder)} if len(str(folder)) < 40 else {}
+    )  # for it holds sockets, whose paths are bounded
+    return (
+        os.environ
+        | short
+        | {
+            "RAY_raylet_start_wait_time_s": "120",
+            "FLWR_TELEMETRY_ENABLED": "0",
+            "FLWR_DISABLE_UPDATE_CHECK": "1",
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "FLWR_HOME": str(folder / "superlink"),
+            "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.2",
+            "NO_PROXY": room.HOST,
+            "no_proxy": room.HOST,
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "PYTHONPATH": os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH")))),
+        }
+    )
 
 
 def _read(path: Path) -> dict[str, Any] | None:

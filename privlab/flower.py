@@ -16,7 +16,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,16 @@ def _told(context: Context) -> str:
     return json.dumps({name: context.run_config[name] for name in usual if name != "report"})
 
 
+def simulated(**chosen: Any) -> Array:
+    """The models before each round and after the last by `federated.train`, for the same settings (T + 1, d + 1)."""
+    told = configuration(**chosen)
+    written = json.dumps({name: value for name, value in told.items() if name != "report"})
+    _, rows, plan, seed = _everything(written, server=True)
+    *_, history = federated.train(rows, plan, [seed])
+    weights: Array = history.weights[..., 0]
+    return weights
+
+
 def make_client() -> ClientApp:
     """The app that runs at every node: one client, that of the node's partition."""
     app = ClientApp()
@@ -128,14 +138,14 @@ def make_server() -> ServerApp:
 
 
 def _lead(grid: Grid, context: Context, path: str) -> dict[str, Any]:
-    """All rounds: the accuracy after each, ε over all, the updates that came, and the models; all of it told as it comes."""
+    """All rounds: the accuracy after each, ε over all, the updates that came, and the models; told as they come."""
     data, rows, plan, seed = _everything(_told(context), server=True)
     found: dict[str, Any] = {
         "accuracy": [], "epsilon": plan.epsilon(DELTA, rows.clients), "reports": [], "weights": [[0.0] * rows.width],
     }  # fmt: skip
 
-    def tell(stage: str) -> None:
-        _write(found | {"stage": stage}, path)
+    def tell(*stage: str) -> None:
+        _write(found | {"stage": ", ".join(stage)}, path)
 
     nodes = _nodes(grid, rows.clients, tell)
     noise = federated.server_noise(plan, rows.width, seed)
@@ -144,13 +154,13 @@ def _lead(grid: Grid, context: Context, path: str) -> dict[str, Any]:
     X, y = data.evaluation
     for step in range(plan.rounds):
         asked = _calls(nodes, weights[step, :, 0], step)
-        contents = _answers(grid, asked, lambda told, step=step: tell(f"round {step + 1} of {plan.rounds}, {told}"))
+        contents = _answers(grid, asked, partial(tell, f"round {step + 1} of {plan.rounds}"))
         updates = [content["update"].to_numpy_ndarrays()[0] for content in contents]
         heavy = [float(content["sums"]["weight"]) for content in contents]
         total = np.sum(updates, axis=0) + noise[step]
         weight = np.array([sum(heavy)])
         weights[step + 1] = federated.moved(weights[step], total[:, None], weight, plan, rows.clients, rows.total)
-        model = federated.History(weights[: step + 2], none[:0], none, none[:, 0]).models[-1]
+        model = federated.History(weights[: step + 2], none, none, none).models[-1]
         found["accuracy"].append(float(((X @ model[:-1] + model[-1] > 0)[:, 0] == y).mean()))
         found["reports"].append(sum(one > 0 for one in heavy))
         found["weights"].append(weights[step + 1, :, 0].tolist())
@@ -178,7 +188,8 @@ def _calls(nodes: list[int], weights: Array, step: int) -> list[Message]:
 
 def _answers(grid: Grid, asked: list[Message], tell: Callable[[str], None]) -> list[Any]:
     """What all nodes answer. Flower's own `send_and_receive` looks for answers every three seconds only."""
-    waiting, contents = set(grid.push_messages(asked)), []
+    waiting = set(grid.push_messages(asked))
+    contents: list[Any] = []
     end = time.monotonic() + PATIENCE
     while True:
         tell(f"{len(contents)} of {len(asked)} nodes have answered")

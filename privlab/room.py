@@ -50,9 +50,8 @@ class Room:
         With no other ports, Flower's simulation engine plays the clients.
         """
         superlink, *supernodes = (f"{HOST}:{port}" for port in ports)
-        simulation, size = (
-            ([], []) if supernodes else (["--simulation"], ["--federation-config", SIMULATED + str(clients)])
-        )
+        simulation = [] if supernodes else ["--simulation"]
+        size = [] if supernodes else ["--federation-config", SIMULATED + str(clients)]
         self.start("superlink", SUPERLINK, "--host", HOST, "--port", str(ports[0]), "--insecure", *simulation,
                    "--disable-runtime-dependency-installation", "--isolation", "process")  # fmt: skip
         self.until(lambda: answers(ports[0]))
@@ -64,8 +63,7 @@ class Room:
         for number, address in enumerate((superlink, *supernodes)):
             name = f"node-{number - 1}" if number else "superlink"
             self.start(name, SUPEREXEC, "--runtime-api-address", address, "--insecure")
-        handed_in = self.start("superlink", "flwr", "run", str(self.folder / "app"), "room", *size)
-        self.until(lambda: handed_in not in self.running)
+        self.start("superlink", "flwr", "run", str(self.folder / "app"), "room", "--stream", *size)
 
     def start(self, home: str, *words: str) -> int:
         """Fork a process that runs one of Flower's commands, with a home of its own."""
@@ -79,16 +77,13 @@ class Room:
             self.look()
 
     def look(self) -> None:
-        """Wait a moment; leave if nobody is there any more, or a process has ended that should go on."""
+        """Wait a moment; leave if nobody is there any more, or a process has ended, for none does during a run."""
         if select.select([sys.stdin], [], [], 0.1)[0]:
             raise SystemExit(0)
-        while self.running:
+        if self.running:
             pid, status = os.waitpid(-1, os.WNOHANG)
-            if not pid:
-                return
-            name, code = self.running.pop(pid), os.waitstatus_to_exitcode(status)
-            if name != "flwr" or code:
-                raise SystemExit(f"'{name}' has ended with code {code}.")
+            if pid:
+                raise SystemExit(f"'{self.running.pop(pid)}' has ended with code {os.waitstatus_to_exitcode(status)}.")
 
     def close(self) -> None:
         """End all processes: first politely, then whatever is left, and this one with it."""
@@ -121,7 +116,7 @@ def fork(commands: dict[str, Callable[[], Any]], words: Sequence[str], log: Path
         code = commands[words[0]]()
     except SystemExit as end:
         code = end.code
-    except BaseException:  # noqa: BLE001: a child must never return into its parent's code
+    except BaseException:  # noqa: BLE001 -- a child must never return into its parent's code
         traceback.print_exc()
     finally:
         sys.stdout.flush()
@@ -149,7 +144,7 @@ def _fork_tasks(commands: dict[str, Callable[[], Any]], log: Path) -> None:
             except ChildProcessError:
                 pass
 
-    run_superexec.get_executor = lambda *_, **__: ForkingExecutor()
+    vars(run_superexec)["get_executor"] = lambda *_, **__: ForkingExecutor()
 
 
 def answers(port: int) -> bool:
@@ -169,8 +164,8 @@ def main(folder: Path) -> None:
         while True:
             room.look()
     except SystemExit as end:
-        print(end.code or "", file=sys.stderr)
-    except BaseException:  # noqa: BLE001: whatever it was, nothing may go on running
+        sys.stderr.write(str(end.code or ""))
+    except BaseException:  # noqa: BLE001 -- whatever it was, nothing may go on running
         traceback.print_exc()
     finally:
         room.close()
