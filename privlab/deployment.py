@@ -22,6 +22,7 @@ from typing import Any
 
 from privlab import room
 
+PROGRAM = ("-m", "privlab.room")
 ENGINES = ("processes", "simulation")
 MISSING = "{} is missing. This adds it: python -m pip install -c requirements.lock -e '.[{}]'"
 NO_FORK = "'federated' needs Linux or macOS, for its processes are forked. On Windows: inside WSL."
@@ -139,7 +140,7 @@ def _opened(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The process that starts all others (see `room`), in a group of its own; at the end none of them is left."""
     log = (folder / "room.log").open("wb")
     process = subprocess.Popen(
-        [sys.executable, "-m", "privlab.room", str(folder)],
+        [sys.executable, *PROGRAM, str(folder)],
         env=_environment(folder), cwd=folder, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
     )  # fmt: skip
     try:

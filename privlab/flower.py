@@ -8,6 +8,13 @@ where privacy is central, and divides.
 What is for teaching: every node finds its rows by dealing the whole public data set and keeping its part; connections
 stay on this machine and are not encrypted; the coins of all and all noise come from the run's seed, which every node
 is told, where real ones would draw them in secret: ε is that of such a run, not of this one.
+
+Flower brings privacy parts of its own. They are not used, each for a reason that ``tests/test_flower_parts.py`` shows
+of Flower 1.41. The ε of its `LocalDpMod` covers one round, and holds for small ε only; ours covers all rounds. The
+noise of its central wrappers is too small once clients weigh differently or drop out, for they divide by those who
+came; they have an accountant that composes, but only without the gain from sampling. The masks of its SecAgg+ come
+from 32 bits and a generator that is no cipher, and its client hands out both shares of another one if a server asks
+for both; `secure_aggregation` is the lab's.
 """
 
 from __future__ import annotations

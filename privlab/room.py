@@ -36,12 +36,13 @@ class Room:
     Parameters
     ----------
     folder : Path
-        Holds ``room.json`` (ports and names of nodes), Flower's app and its settings, and what the processes write.
+        Holds Flower's app and its settings, and takes what the processes write.
+    commands : dict of callables
+        Flower's commands.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.commands = {one.name: one.load() for one in entry_points(group="console_scripts") if one.name in NEEDED}
+    def __init__(self, folder: Path, commands: dict[str, Callable[[], Any]]) -> None:
+        self.folder, self.commands = folder, commands
         self.running: dict[int, str] = {}
 
     def open(self, ports: Sequence[int], clients: int) -> None:
@@ -155,12 +156,17 @@ def answers(port: int) -> bool:
 
 
 def main(folder: Path) -> None:
-    """Open a room and look after it until its input ends or a process does."""
+    """Run a federation as ``room.json`` in a folder has it."""
     from privlab import flower  # noqa: F401, for all that are forked need it
 
-    room = Room(folder)
+    commands = {one.name: one.load() for one in entry_points(group="console_scripts") if one.name in NEEDED}
+    keep(Room(folder, commands), **json.loads((folder / "room.json").read_text("utf-8")))
+
+
+def keep(room: Room, ports: Sequence[int], clients: int) -> None:
+    """Open a room and look after it until this process's input ends or one of the others does."""
     try:
-        room.open(**json.loads((folder / "room.json").read_text("utf-8")))
+        room.open(ports, clients)
         while True:
             room.look()
     except SystemExit as end:
