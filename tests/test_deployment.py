@@ -3,12 +3,17 @@
 import os
 import signal
 import time
+import warnings
 
 import numpy as np
 import psutil
 import pytest
 
 from privlab import deployment, room
+
+with warnings.catch_warnings():  # of what Flower imports
+    warnings.simplefilter("ignore")
+    from privlab import flower  # noqa: F401
 
 # A room whose commands only wait. The node ignores polite requests, and its SuperExec has a child of its own.
 WAITING = """
@@ -89,6 +94,12 @@ def test_no_process_is_left(tmp_path, waiting, how):
 def test_after_a_deadline_it_is_said_how_far_it_came(waiting):
     with pytest.raises(TimeoutError, match=r"^The federation must be done within 0\.2 seconds\. It was at: the SuperL"):
         deployment.train(patience=0.2)
+
+
+def test_a_federation_that_ends_too_early_says_what_it_wrote(monkeypatch):
+    monkeypatch.setattr(deployment, "PROGRAM", ("-c", "raise SystemExit('no memory')"))
+    with pytest.raises(RuntimeError, match=r"^A process of the federation has ended\. room: no memory"):
+        deployment.train()
 
 
 def test_ports_are_different_and_free():
