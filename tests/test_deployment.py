@@ -102,6 +102,26 @@ def test_a_federation_that_ends_too_early_says_what_it_wrote(monkeypatch):
         deployment.train()
 
 
+@pytest.mark.parametrize("supernodes", [0, 3])
+def test_flower_s_commands_are_told_where_and_how_many(tmp_path, monkeypatch, supernodes):
+    said = []
+    monkeypatch.setattr(room, "answers", lambda port: True)
+    one = room.Room(tmp_path, {})
+    one.start = lambda home, *words: said.append((home, *words))
+    one.open(range(7000, 7001 + supernodes), clients=3)
+    homes, commands = [words[0] for words in said], [words[1] for words in said]
+    nodes = [f"node-{number}" for number in range(supernodes)]
+    assert homes == ["superlink", *nodes, "superlink", *nodes, "superlink"]
+    assert commands == [room.SUPERLINK, *[room.SUPERNODE] * supernodes, *[room.SUPEREXEC] * (1 + supernodes), "flwr"]
+    assert ("--simulation" in said[0]) == (not supernodes)
+    assert any("num-supernodes=3" in word for word in said[-1]) == (not supernodes)
+    for number, words in enumerate(said[1 : 1 + supernodes]):
+        assert f"partition-id={number} num-partitions=3" in words
+    assert all("--insecure" in words for words in said[:-1]), "on loopback"
+    hosts = {words[words.index("--host") + 1] for words in said if "--host" in words}
+    assert hosts == {"127.0.0.1"}
+
+
 def test_ports_are_different_and_free():
     ports = deployment._free_ports(5)
     assert len(set(ports)) == 5

@@ -181,8 +181,7 @@ def test_keys_are_neither_pickled_nor_shown():
     assert repr(keys) == "KeyHolder(Parameters(degree=4096, scale_bits=25, levels=0))"
 
 
-@pytest.mark.parametrize("task", ["inference", "sum"])
-def test_no_key_reaches_widgets_logs_or_disk(monkeypatch, tmp_path, caplog, capfd, task):
+def test_no_key_reaches_widgets_logs_or_disk(monkeypatch, tmp_path, caplog, capfd):
     """A panel's keys are looked for in all that a saved notebook would hold, in what was said, and in new files."""
     made = []
 
@@ -196,7 +195,7 @@ def test_no_key_reaches_widgets_logs_or_disk(monkeypatch, tmp_path, caplog, capf
     monkeypatch.setattr(encrypted, "KeyHolder", Watched)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    panel = privlab.explore("encrypted", task=task, seeds=1, degree="8192").wait()
+    panel = privlab.explore("encrypted", seeds=1, degree="8192").wait()
     said = capfd.readouterr()
     state = ipywidgets.Widget.get_manager_state()["state"]
     states = json.dumps(state)
