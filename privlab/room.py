@@ -3,7 +3,8 @@
 Flower starts a new Python for every client in every round: three seconds of work each before the first number moves.
 On a busy machine they come too late, are started again, and make it busier still. Here one process imports Flower
 once and forks all others: the SuperLink, the SuperNodes, and beside each its SuperExec, Flower's own loop that fetches
-tasks, which forks each task. All run Flower's own commands and stay in one process group, so they can be ended at once.
+tasks, which forks each task. All run Flower's own commands, and differ from it in two things: how a task is started,
+and how often a node asks. They stay in one process group, so they can be ended at once.
 
 `deployment` runs this module as a process of its own; it ends all of them when that one closes its input or is gone.
 """
@@ -19,11 +20,14 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 HOST = "127.0.0.1"
+OFTEN = 0.3  # seconds between two looks
 GRACE = 3.0  # seconds that processes have to end by themselves
 SUPERLINK, SUPERNODE, SUPEREXEC = "flower-superlink", "flower-supernode", "flower-superexec"
 NEEDED = (SUPERLINK, SUPERNODE, SUPEREXEC, "flwr", "flwr-serverapp", "flwr-clientapp", "flwr-simulation")
@@ -112,6 +116,8 @@ def fork(commands: dict[str, Callable[[], Any]], words: Sequence[str], log: Path
         if home is not None:
             os.environ["FLWR_HOME"] = str(home)
         sys.argv = list(words)
+        if words[0] == SUPERNODE:
+            _ask_often()
         if words[0] == SUPEREXEC:
             _fork_tasks(commands, log)
         code = commands[words[0]]()
@@ -123,6 +129,12 @@ def fork(commands: dict[str, Callable[[], Any]], words: Sequence[str], log: Path
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code if isinstance(code, int) else int(code is not None))
+
+
+def _ask_often() -> None:
+    """Have this SuperNode look for work and answers a few times a second, where Flower's waits up to three seconds."""
+    supernode = import_module("flwr.supernode.start_client_internal")
+    vars(supernode)["time"] = SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, OFTEN)))
 
 
 def _fork_tasks(commands: dict[str, Callable[[], Any]], log: Path) -> None:
