@@ -17,10 +17,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from privlab import room
+
+if TYPE_CHECKING:
+    from privlab.clients import Rows
+    from privlab.datasets import Dataset
+    from privlab.federated import Plan
+
+DELTA = 1e-5
+PARTS = 4
+DONE, FAILED = "done", "failed"
 
 PROGRAM = ("-m", "privlab.room")
 ENGINES = ("processes", "simulation")
@@ -77,7 +87,7 @@ def train(
     tell : callable
         Is given the report whenever it has changed.
     **chosen
-        As for `privlab.flower.configuration`.
+        As for `configuration`.
 
     Returns
     -------
@@ -97,11 +107,9 @@ def train(
         raise ValueError(f"'engine' must be among {', '.join(ENGINES)}. Got {engine!r}.")
     if lacks := missing(engine):
         raise ModuleNotFoundError(lacks)
-    from privlab import flower
-
     with tempfile.TemporaryDirectory(prefix="privlab-", ignore_cleanup_errors=True) as made:
         folder = Path(made)
-        told = flower.configuration(**chosen, report=str(folder / "report.json"))
+        told = configuration(**chosen, report=str(folder / "report.json"))
         nodes = told["clients"] if engine == "processes" else 0
         patience = patience or 120 + told["rounds"] * (20 + 5 * told["clients"])
         _write(folder, told, _free_ports(1 + nodes))
@@ -113,9 +121,9 @@ def train(
                 before, found = found, _read(folder / "report.json") or found
                 if found != before:
                     tell(found)
-                if found["stage"] == flower.DONE:
+                if found["stage"] == DONE:
                     break
-                if found["stage"] == flower.FAILED:
+                if found["stage"] == FAILED:
                     raise RuntimeError(f"The server's app failed. {found['why']}")
                 if over:
                     raise RuntimeError(f"A process of the federation has ended. {_logs(folder)}")
@@ -126,13 +134,59 @@ def train(
         return {name: value for name, value in found.items() if name != "stage"}
 
 
+def configuration(**chosen: Any) -> dict[str, Any]:
+    """What a run is told, in the types that Flower carries: defaults, and what is chosen instead.
+
+    Parameters
+    ----------
+    **chosen
+        Any of dataset, clients, split, skew, rounds, participation, local_epochs, dropout, protect, epsilon, clip_norm,
+        seed, and report (a path that the server writes its result to, or nothing).
+
+    Raises
+    ------
+    TypeError
+        For another name.
+    """
+    usual = {
+        "dataset": "adult", "clients": 4, "split": "employer", "skew": 0.8, "rounds": 5, "participation": 1.0,
+        "local_epochs": 5, "dropout": 0.0, "protect": "none", "epsilon": 8.0, "clip_norm": 0.3, "seed": 0, "report": "",
+    }  # fmt: skip
+    for name in chosen:
+        if name not in usual:
+            raise TypeError(f"Settings of a run must be among {', '.join(usual)}. Got {name!r}.")
+    return usual | chosen
+
+
+@lru_cache(maxsize=4)
+def prepared(written: str, server: bool) -> tuple[Dataset, Rows, Plan, tuple[int, int]]:
+    """The data, who holds them, and the plan of a run; its noise only for the side that adds it."""
+    from privlab import clients, datasets, federated
+
+    told = json.loads(written)
+    data = datasets.load(told["dataset"])
+    holdings = clients.deal(data, told["split"], told["clients"], told["skew"], told["seed"])
+    rows = clients.Rows.make(data.X_train, data.y_train, holdings, PARTS, data.n_train)
+    plan = federated.Plan(
+        rounds=told["rounds"], participation=told["participation"], local_epochs=told["local_epochs"],
+        dropout=told["dropout"], protect=told["protect"], clip_norm=told["clip_norm"],
+    )  # fmt: skip
+    if server or plan.protect == "local":
+        plan = plan.calibrated(told["epsilon"], DELTA, told["clients"])
+    return data, rows, plan.paced(told["clients"], rows.width), (told["seed"], 0)
+
+
 def difference(found: dict[str, Any], **chosen: Any) -> float:
     """How far the models of a report are from those of the simulator in this process, at most, in any weight."""
     import numpy as np
 
-    from privlab import flower
+    from privlab import federated
 
-    return float(np.abs(np.asarray(found["weights"]) - flower.simulated(**chosen)).max())
+    told = configuration(**chosen)
+    written = json.dumps({name: value for name, value in told.items() if name != "report"})
+    _, rows, plan, seed = prepared(written, server=True)
+    *_, history = federated.train(rows, plan, [seed])
+    return float(np.abs(history.weights[..., 0] - found["weights"]).max())
 
 
 @contextlib.contextmanager

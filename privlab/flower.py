@@ -23,7 +23,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,71 +35,18 @@ from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, 
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 
-from privlab import clients, datasets, federated
+from privlab import deployment, federated
+from privlab.deployment import DELTA, DONE, FAILED
 from privlab.dpsgd import Array
 
-__all__ = ["client_app", "configuration", "server_app"]
+__all__ = ["client_app", "server_app"]
 
-DELTA = 1e-5
-PARTS = 4
 PATIENCE = 600.0  # seconds that the server waits for nodes, and for the answers of a round
 PAUSE = 0.1  # seconds between two looks for nodes and answers
-DONE, FAILED = "done", "failed"
-
-
-def configuration(**chosen: Any) -> dict[str, Any]:
-    """What a run is told, in the types that Flower carries: defaults, and what is chosen instead.
-
-    Parameters
-    ----------
-    **chosen
-        Any of dataset, clients, split, skew, rounds, participation, local_epochs, dropout, protect, epsilon, clip_norm,
-        seed, and report (a path that the server writes its result to, or nothing).
-
-    Raises
-    ------
-    TypeError
-        For another name.
-    """
-    usual = {
-        "dataset": "adult", "clients": 4, "split": "employer", "skew": 0.8, "rounds": 5, "participation": 1.0,
-        "local_epochs": 5, "dropout": 0.0, "protect": "none", "epsilon": 8.0, "clip_norm": 0.3, "seed": 0, "report": "",
-    }  # fmt: skip
-    for name in chosen:
-        if name not in usual:
-            raise TypeError(f"Settings of a run must be among {', '.join(usual)}. Got {name!r}.")
-    return usual | chosen
-
-
-@lru_cache(maxsize=4)
-def _everything(written: str, server: bool) -> tuple[datasets.Dataset, clients.Rows, federated.Plan, tuple[int, int]]:
-    """The data, who holds them, and the plan of a run; its noise only for the side that adds it."""
-    told = json.loads(written)
-    data = datasets.load(told["dataset"])
-    holdings = clients.deal(data, told["split"], told["clients"], told["skew"], told["seed"])
-    rows = clients.Rows.make(data.X_train, data.y_train, holdings, PARTS, data.n_train)
-    plan = federated.Plan(
-        rounds=told["rounds"], participation=told["participation"], local_epochs=told["local_epochs"],
-        dropout=told["dropout"], protect=told["protect"], clip_norm=told["clip_norm"],
-    )  # fmt: skip
-    if server or plan.protect == "local":
-        plan = plan.calibrated(told["epsilon"], DELTA, told["clients"])
-    return data, rows, plan.paced(told["clients"], rows.width), (told["seed"], 0)
 
 
 def _told(context: Context) -> str:
-    usual = configuration()
-    return json.dumps({name: context.run_config[name] for name in usual if name != "report"})
-
-
-def simulated(**chosen: Any) -> Array:
-    """The models before each round and after the last by `federated.train`, for the same settings (T + 1, d + 1)."""
-    told = configuration(**chosen)
-    written = json.dumps({name: value for name, value in told.items() if name != "report"})
-    _, rows, plan, seed = _everything(written, server=True)
-    *_, history = federated.train(rows, plan, [seed])
-    weights: Array = history.weights[..., 0]
-    return weights
+    return json.dumps({name: context.run_config[name] for name in deployment.configuration() if name != "report"})
 
 
 def make_client() -> ClientApp:
@@ -109,7 +56,7 @@ def make_client() -> ClientApp:
     @app.train()
     def train(message: Message, context: Context) -> Message:
         """Answer a round with an update, or say that this client is not in it."""
-        _, rows, plan, seed = _everything(_told(context), server=False)
+        _, rows, plan, seed = deployment.prepared(_told(context), server=False)
         told: Any = message.content
         own, step = int(context.node_config["partition-id"]), int(told["round"]["number"])
         weights = told["model"].to_numpy_ndarrays()[0][:, None]
@@ -146,7 +93,7 @@ def make_server() -> ServerApp:
 
 def _lead(grid: Grid, context: Context, path: str) -> dict[str, Any]:
     """All rounds: the accuracy after each, ε over all, the updates that came, and the models; told as they come."""
-    data, rows, plan, seed = _everything(_told(context), server=True)
+    data, rows, plan, seed = deployment.prepared(_told(context), server=True)
     found: dict[str, Any] = {
         "accuracy": [], "epsilon": plan.epsilon(DELTA, rows.clients), "reports": [], "weights": [[0.0] * rows.width],
     }  # fmt: skip

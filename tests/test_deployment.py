@@ -3,17 +3,12 @@
 import os
 import signal
 import time
-import warnings
 
 import numpy as np
 import psutil
 import pytest
 
 from privlab import deployment, room
-
-with warnings.catch_warnings():  # of what Flower imports
-    warnings.simplefilter("ignore")
-    from privlab import flower  # noqa: F401
 
 # A room whose commands only wait. The node ignores polite requests, and its SuperExec has a child of its own.
 WAITING = """

@@ -72,10 +72,10 @@ class Room(Grid):
 
 def both(tmp_path, **chosen):
     """The report of a run on Flower, and the simulator's history of the same."""
-    told = flower.configuration(report=str(tmp_path / "report.json"), **chosen)
+    told = deployment.configuration(report=str(tmp_path / "report.json"), **chosen)
     flower.server_app(Room(told, late=2), Context(1, 0, {}, RecordDict(), told))
     found = json.loads((tmp_path / "report.json").read_text("utf-8"))
-    _, rows, plan, seed = flower._everything(json.dumps({k: v for k, v in told.items() if k != "report"}), server=True)
+    _, rows, plan, seed = deployment.prepared(json.dumps({k: v for k, v in told.items() if k != "report"}), server=True)
     *_, history = federated.train(rows, plan, [seed])
     assert deployment.difference(found, **chosen) == np.abs(history.weights[..., 0] - found["weights"]).max()
     X, y = datasets.load("adult").evaluation
@@ -112,13 +112,13 @@ def test_another_seed_gives_another_model(tmp_path):
 
 
 def test_a_round_that_a_node_misses_stops_the_run(tmp_path, monkeypatch):
-    told = flower.configuration(rounds=2, report=str(tmp_path / "report.json"))
+    told = deployment.configuration(rounds=2, report=str(tmp_path / "report.json"))
     room = Room(told)
     room.pull_messages = lambda message_ids: [Message(Error(8, "no memory"), reply_to=room.asked["0"])]
     with pytest.raises(RuntimeError, match=r"^All 4 nodes must answer a round\. One failed: no memory"):
         flower.server_app(room, Context(1, 0, {}, RecordDict(), told))
     found = json.loads((tmp_path / "report.json").read_text("utf-8"))
-    assert found["stage"] == flower.FAILED
+    assert found["stage"] == deployment.FAILED
     assert "All 4 nodes must answer" in found["why"]
     monkeypatch.setattr(flower, "PATIENCE", 0.3)
     room.pull_messages = lambda message_ids: []
@@ -130,7 +130,7 @@ def test_a_round_that_a_node_misses_stops_the_run(tmp_path, monkeypatch):
 
 def test_an_unknown_setting_is_refused():
     with pytest.raises(TypeError, match=r"^Settings of a run must be among dataset, .* Got 'epochs'"):
-        flower.configuration(epochs=3)
+        deployment.configuration(epochs=3)
 
 
 def test_nothing_is_reported_to_anybody():
@@ -145,7 +145,7 @@ def test_flower_takes_the_app_that_is_written_for_it(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from flwr.cli.config_utils import load_and_validate
-    told = flower.configuration(clients=3, protect="local")
+    told = deployment.configuration(clients=3, protect="local")
     deployment._write(tmp_path, told, [12345])
     config, complaints = load_and_validate(tmp_path / "app" / "pyproject.toml")
     assert not complaints
