@@ -121,7 +121,7 @@ def federated(engine: str, patience: float | None, **chosen: Any) -> int:
     except KeyboardInterrupt:
         print("Stopped. No process of the federation is left.", file=sys.stderr)
         return 130
-    except (RuntimeError, TimeoutError) as error:
+    except (RuntimeError, TimeoutError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     idealised = "(idealised: coins and noise come from a seed)"

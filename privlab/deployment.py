@@ -1,7 +1,8 @@
 """A real federation on this machine: Flower's SuperLink and a SuperNode a client, each a process of its own.
 
 Or Flower's simulation engine, where Ray's workers play the clients. Everything listens on loopback only, without
-encryption: this shows the machinery, it is no set-up for secrets. Nothing is reported to Flower or Ray.
+encryption or passwords: this shows the machinery, it is no set-up for secrets, nor for a machine whose other users you
+do not trust, for while it runs they could hand it programs. Nothing is reported to Flower or Ray.
 """
 
 from __future__ import annotations
@@ -96,6 +97,8 @@ def train(
 
     Raises
     ------
+    ValueError
+        If the engine, ε or patience is out of its range.
     ModuleNotFoundError
         Without Flower, Ray or a way to fork; the message says how to add it.
     RuntimeError
@@ -105,13 +108,18 @@ def train(
     """
     if engine not in ENGINES:
         raise ValueError(f"'engine' must be among {', '.join(ENGINES)}. Got {engine!r}.")
+    usual = configuration(**chosen)
+    if not 0 < usual["epsilon"] <= 100:
+        raise ValueError(f"'epsilon' must be in (0, 100]. Got {usual['epsilon']:g}.")
+    patience = 120.0 + usual["rounds"] * (20 + 5 * usual["clients"]) if patience is None else patience
+    if not patience > 0:
+        raise ValueError(f"'patience' must be more than 0 seconds. Got {patience:g}.")
     if lacks := missing(engine):
         raise ModuleNotFoundError(lacks)
     with tempfile.TemporaryDirectory(prefix="privlab-", ignore_cleanup_errors=True) as made:
         folder = Path(made)
-        told = configuration(**chosen, report=str(folder / "report.json"))
+        told = usual | {"report": str(folder / "report.json")}
         nodes = told["clients"] if engine == "processes" else 0
-        patience = patience or 120 + told["rounds"] * (20 + 5 * told["clients"])
         _write(folder, told, _free_ports(1 + nodes))
         end = time.monotonic() + patience
         with _opened(folder) as process:
@@ -213,26 +221,22 @@ def _opened(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 def _environment(folder: Path) -> dict[str, str]:
     """What all processes are told: report to nobody, talk to this machine directly, use one core each."""
     here = str(Path(__file__).resolve().parent.parent)
-    short = (
-        {"RAY_TMPDIR": str(folder)} if len(str(folder)) < 40 else {}
-    )  # for it holds sockets, whose paths are bounded
-    return (
-        os.environ
-        | short
-        | {
-            "RAY_raylet_start_wait_time_s": "120",
-            "FLWR_TELEMETRY_ENABLED": "0",
-            "FLWR_DISABLE_UPDATE_CHECK": "1",
-            "RAY_USAGE_STATS_ENABLED": "0",
-            "FLWR_HOME": str(folder / "superlink"),
-            "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.2",
-            "NO_PROXY": room.HOST,
-            "no_proxy": room.HOST,
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-            "PYTHONPATH": os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH")))),
-        }
-    )
+    told = {
+        "FLWR_TELEMETRY_ENABLED": "0",
+        "FLWR_DISABLE_UPDATE_CHECK": "1",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "FLWR_HOME": str(folder / "superlink"),
+        "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.2",
+        "RAY_raylet_start_wait_time_s": "120",
+        "NO_PROXY": room.HOST,
+        "no_proxy": room.HOST,
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH")))),
+    }
+    if len(str(folder)) < 40:  # for Ray's sockets lie there, and the length of their paths is bounded
+        told["RAY_TMPDIR"] = str(folder)
+    return os.environ | told
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 """The processes of a federation on this machine, forked from one that has Flower in memory already.
 
-Flower starts a new Python for every client in every round: three seconds of work each before the first number moves.
+Flower starts a new Python for every client in every round: one to three seconds of work before the first number moves.
 On a busy machine they come too late, are started again, and make it busier still. Here one process imports Flower
 once and forks all others: the SuperLink, the SuperNodes, and beside each its SuperExec, Flower's own loop that fetches
 tasks, which forks each task. All run Flower's own commands, and differ from it in two things: how a task is started,
@@ -109,7 +109,7 @@ def fork(commands: dict[str, Callable[[], Any]], words: Sequence[str], log: Path
         return pid
     code: Any = 1
     try:
-        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         for stream in (1, 2):
             os.dup2(out, stream)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

@@ -172,9 +172,19 @@ def test_without_fork_it_is_said_where_it_works(monkeypatch):
     assert deployment.missing() == deployment.NO_FORK
 
 
-def test_another_engine_is_refused():
-    with pytest.raises(ValueError, match=r"^'engine' must be among processes, simulation\. Got 'ray'"):
-        deployment.train(engine="ray")
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"engine": "ray"}, r"^'engine' must be among processes, simulation\. Got 'ray'"),
+        ({"epsilon": -1.0}, r"^'epsilon' must be in \(0, 100\]\. Got -1\."),
+        ({"epsilon": math.nan}, r"^'epsilon' must be in \(0, 100\]\. Got nan\."),
+        ({"patience": 0}, r"^'patience' must be more than 0 seconds\. Got 0\."),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_starts(monkeypatch, given, message):
+    monkeypatch.setattr(deployment, "_opened", None)
+    with pytest.raises(ValueError, match=message):
+        deployment.train(**given)
 
 
 def test_the_command_trains_and_tells(monkeypatch, capsys):
