@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 START = "00_start_here.ipynb"
 PACKAGE = Path(__file__).resolve().parent
@@ -42,8 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return demo(ip=options.ip, port=options.port)
     if options.command == "federated":
         return federated(
-            clients=options.clients, rounds=options.rounds, protect=options.protect, epsilon=options.epsilon
-        )
+            options.engine, options.patience,
+            clients=options.clients, rounds=options.rounds, protect=options.protect, epsilon=options.epsilon,
+        )  # fmt: skip
     if not in_checkout():
         parser.error("'test' needs a checkout of privlab. This is an installed copy without tests.")
     return run_tests(PACKAGE.parent, rest)
@@ -82,30 +84,50 @@ def demo(*, ip: str = LOOPBACK, port: int | None = None) -> int:
     return 0
 
 
-def federated(*, clients: int, rounds: int, protect: str, epsilon: float) -> int:
-    """Train on Adult with a SuperLink and SuperNodes of Flower's, each a process of its own on this machine.
+def federated(engine: str, patience: float | None, **chosen: Any) -> int:
+    """Train on Adult with Flower on this machine, and compare with the simulator.
 
     Parameters
     ----------
-    clients : int
-        How many nodes, among whom the people are dealt by their employer.
-    rounds : int
-    protect : {"none", "central", "local"}
-    epsilon : float
-        For a whole client, over all rounds.
+    engine, patience, **chosen
+        As for `deployment.train`.
     """
     from privlab import deployment
 
-    if not deployment.is_there():
-        print(deployment.MISSING, file=sys.stderr)
+    if lacks := deployment.missing(engine):
+        print(lacks, file=sys.stderr)
         return 1
-    print(f"Starting a SuperLink and {clients} SuperNodes on {LOOPBACK}. Each round takes some seconds.", flush=True)
-    found = deployment.train(clients=clients, rounds=rounds, protect=protect, epsilon=epsilon)
-    for number, score in enumerate(found["accuracy"], start=1):
-        print(f"round {number}: {100 * score:.1f} % right on unseen people, {found['reports'][number - 1]} updates")
-    print(
-        f"ε over all rounds, for a whole client: {found['epsilon']:.3g} (idealised: coins and noise come from a seed)"
+    clients, rounds = chosen["clients"], chosen["rounds"]
+    who = (
+        f"a SuperLink and {clients} SuperNodes" if engine == "processes" else f"a simulation of {clients} nodes on Ray"
     )
+    print(f"Starting {who} on {LOOPBACK}. That takes some ten seconds, and each round one or two.", flush=True)
+    shown = 0
+    stage = ""
+
+    def tell(found: dict[str, Any]) -> None:
+        nonlocal shown, stage
+        if not found.get("accuracy") and found["stage"] != stage:
+            stage = found["stage"]
+            print(stage, flush=True)
+        for score, updates in list(zip(found.get("accuracy", []), found.get("reports", []), strict=True))[shown:]:
+            shown += 1
+            print(
+                f"round {shown} of {rounds}: {100 * score:.1f} % right on unseen people, {updates} updates", flush=True
+            )
+
+    try:
+        found = deployment.train(engine=engine, patience=patience, tell=tell, **chosen)
+    except KeyboardInterrupt:
+        print("Stopped. No process of the federation is left.", file=sys.stderr)
+        return 130
+    except (RuntimeError, TimeoutError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    idealised = "(idealised: coins and noise come from a seed)"
+    print(f"ε over all rounds, for a whole client: {found['epsilon']:.3g} {idealised}")
+    apart = deployment.difference(found, **chosen)
+    print(f"The simulator comes to the same model: no weight differs by more than {apart:.0e}.")
     return 0
 
 
@@ -224,6 +246,11 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--port", type=_port, help="port to listen on (default: a free one)")
     text = "train with Flower, every client a process of its own on this machine"
     command = commands.add_parser("federated", help=text, description=text)
+    engines = ("processes", "simulation")
+    command.add_argument(
+        "--engine", choices=engines, default="processes", help="SuperNodes, or Flower's simulation on Ray"
+    )
+    command.add_argument("--patience", type=float, help="seconds until it is given up (default: by rounds and clients)")
     command.add_argument("--clients", type=_count, default=4, help="SuperNodes (default: %(default)s)")
     command.add_argument("--rounds", type=_count, default=5, help="rounds (default: %(default)s)")
     command.add_argument("--protect", choices=("none", "central", "local"), default="none", help="where noise is added")

@@ -5,8 +5,8 @@ steps of a training on rows, labels and weights it cannot read. For contrast, th
 by Paillier's scheme. Each computation states beforehand how far its result may be off.
 
 The secrecy is that of the numbers on their way and at the server. What is decrypted in the end tells as much as the
-same numbers computed in the clear. And decrypted CKKS numbers must not go back to somebody who plays false, for their
-errors tell of the key (Li & Micciancio 2021).
+same numbers computed in the clear. And decrypted CKKS numbers must not be shown, as they are, to anybody who has seen
+the ciphertexts, however honest: their errors tell of the key (Li & Micciancio 2021).
 """
 
 from __future__ import annotations

@@ -8,6 +8,13 @@ where privacy is central, and divides.
 What is for teaching: every node finds its rows by dealing the whole public data set and keeping its part; connections
 stay on this machine and are not encrypted; the coins of all and all noise come from the run's seed, which every node
 is told, where real ones would draw them in secret: ε is that of such a run, not of this one.
+
+Flower brings privacy parts of its own. They are not used, each for a reason that ``tests/test_flower_parts.py`` shows
+of Flower 1.41. The ε of its `LocalDpMod` covers one round, and holds for small ε only; ours covers all rounds. The
+noise of its central wrappers is too small once clients weigh differently or drop out, for they divide by those who
+came; they have an accountant that composes, but only without the gain from sampling. The masks of its SecAgg+ come
+from 32 bits and a generator that is no cipher, and its client hands out both shares of another one if a server asks
+for both; `secure_aggregation` is the lab's.
 """
 
 from __future__ import annotations
@@ -15,7 +22,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from functools import lru_cache
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,59 +35,18 @@ from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, 
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 
-from privlab import clients, datasets, federated
+from privlab import deployment, federated
+from privlab.deployment import DELTA, DONE, FAILED
 from privlab.dpsgd import Array
 
-__all__ = ["client_app", "configuration", "server_app"]
+__all__ = ["client_app", "server_app"]
 
-DELTA = 1e-5
-PARTS = 4
-PATIENCE = 300.0  # seconds that the server waits for nodes, and for the answers of a round
-
-
-def configuration(**chosen: Any) -> dict[str, Any]:
-    """What a run is told, in the types that Flower carries: defaults, and what is chosen instead.
-
-    Parameters
-    ----------
-    **chosen
-        Any of dataset, clients, split, skew, rounds, participation, local_epochs, dropout, protect, epsilon, clip_norm,
-        seed, and report (a path that the server writes its result to, or nothing).
-
-    Raises
-    ------
-    TypeError
-        For another name.
-    """
-    usual = {
-        "dataset": "adult", "clients": 4, "split": "employer", "skew": 0.8, "rounds": 5, "participation": 1.0,
-        "local_epochs": 5, "dropout": 0.0, "protect": "none", "epsilon": 8.0, "clip_norm": 0.3, "seed": 0, "report": "",
-    }  # fmt: skip
-    for name in chosen:
-        if name not in usual:
-            raise TypeError(f"Settings of a run must be among {', '.join(usual)}. Got {name!r}.")
-    return usual | chosen
-
-
-@lru_cache(maxsize=4)
-def _everything(written: str, server: bool) -> tuple[datasets.Dataset, clients.Rows, federated.Plan, tuple[int, int]]:
-    """The data, who holds them, and the plan of a run; its noise only for the side that adds it."""
-    told = json.loads(written)
-    data = datasets.load(told["dataset"])
-    holdings = clients.deal(data, told["split"], told["clients"], told["skew"], told["seed"])
-    rows = clients.Rows.make(data.X_train, data.y_train, holdings, PARTS, data.n_train)
-    plan = federated.Plan(
-        rounds=told["rounds"], participation=told["participation"], local_epochs=told["local_epochs"],
-        dropout=told["dropout"], protect=told["protect"], clip_norm=told["clip_norm"],
-    )  # fmt: skip
-    if server or plan.protect == "local":
-        plan = plan.calibrated(told["epsilon"], DELTA, told["clients"])
-    return data, rows, plan.paced(told["clients"], rows.width), (told["seed"], 0)
+PATIENCE = 600.0  # seconds that the server waits for nodes, and for the answers of a round
+PAUSE = 0.1  # seconds between two looks for nodes and answers
 
 
 def _told(context: Context) -> str:
-    usual = configuration()
-    return json.dumps({name: context.run_config[name] for name in usual if name != "report"})
+    return json.dumps({name: context.run_config[name] for name in deployment.configuration() if name != "report"})
 
 
 def make_client() -> ClientApp:
@@ -89,7 +56,7 @@ def make_client() -> ClientApp:
     @app.train()
     def train(message: Message, context: Context) -> Message:
         """Answer a round with an update, or say that this client is not in it."""
-        _, rows, plan, seed = _everything(_told(context), server=False)
+        _, rows, plan, seed = deployment.prepared(_told(context), server=False)
         told: Any = message.content
         own, step = int(context.node_config["partition-id"]), int(told["round"]["number"])
         weights = told["model"].to_numpy_ndarrays()[0][:, None]
@@ -116,57 +83,81 @@ def make_server() -> ServerApp:
         """Lead the rounds and write what came of them, or why nothing did."""
         path = str(context.run_config["report"])
         try:
-            _write(_lead(grid, context), path)
+            _write(_lead(grid, context, path), path)
         except Exception as error:
-            _write({"failed": f"{type(error).__name__}: {error}"}, path)
+            _write({"stage": FAILED, "why": f"{type(error).__name__}: {error}"}, path)
             raise
 
     return app
 
 
-def _lead(grid: Grid, context: Context) -> dict[str, Any]:
-    """All rounds: the accuracy after each, ε over all, the updates that came, and the models."""
-    data, rows, plan, seed = _everything(_told(context), server=True)
-    nodes = _nodes(grid, rows.clients)
+def _lead(grid: Grid, context: Context, path: str) -> dict[str, Any]:
+    """All rounds: the accuracy after each, ε over all, the updates that came, and the models; told as they come."""
+    data, rows, plan, seed = deployment.prepared(_told(context), server=True)
+    found: dict[str, Any] = {
+        "accuracy": [], "epsilon": plan.epsilon(DELTA, rows.clients), "reports": [], "weights": [[0.0] * rows.width],
+    }  # fmt: skip
+
+    def tell(*stage: str) -> None:
+        _write(found | {"stage": ", ".join(stage)}, path)
+
+    nodes = _nodes(grid, rows.clients, tell)
     noise = federated.server_noise(plan, rows.width, seed)
     weights = np.zeros((plan.rounds + 1, rows.width, 1), np.float32)
-    reports = np.zeros((plan.rounds, 1), int)
+    none = np.zeros((0, rows.width, 1), np.float32)
+    X, y = data.evaluation
     for step in range(plan.rounds):
-        answers = list(grid.send_and_receive(_calls(nodes, weights[step, :, 0], step), timeout=PATIENCE))
-        failed = [answer.error.reason for answer in answers if answer.has_error()]
-        if failed or len(answers) < len(nodes):
-            raise RuntimeError(f"All {len(nodes)} nodes must answer a round. Got {len(answers)}. {failed[:1]}")
-        contents: list[Any] = [answer.content for answer in answers]
+        asked = _calls(nodes, weights[step, :, 0], step)
+        contents = _answers(grid, asked, partial(tell, f"round {step + 1} of {plan.rounds}"))
         updates = [content["update"].to_numpy_ndarrays()[0] for content in contents]
         heavy = [float(content["sums"]["weight"]) for content in contents]
-        reports[step] = sum(weight > 0 for weight in heavy)
         total = np.sum(updates, axis=0) + noise[step]
         weight = np.array([sum(heavy)])
         weights[step + 1] = federated.moved(weights[step], total[:, None], weight, plan, rows.clients, rows.total)
-    none = np.zeros((0, rows.width, 1), np.float32)
-    history = federated.History(weights, reports, none, none[:, 0])
-    X, y = data.evaluation
-    return {
-        "accuracy": [float(((X @ w[:-1] + w[-1] > 0)[:, 0] == y).mean()) for w in history.models],
-        "epsilon": plan.epsilon(DELTA, rows.clients),
-        "reports": reports[:, 0].tolist(),
-        "weights": weights[..., 0].tolist(),
-    }
+        model = federated.History(weights[: step + 2], none, none, none).models[-1]
+        found["accuracy"].append(float(((X @ model[:-1] + model[-1] > 0)[:, 0] == y).mean()))
+        found["reports"].append(sum(one > 0 for one in heavy))
+        found["weights"].append(weights[step + 1, :, 0].tolist())
+    return found | {"stage": DONE}
 
 
-def _nodes(grid: Grid, number: int) -> list[int]:
+def _nodes(grid: Grid, number: int, tell: Callable[[str], None]) -> list[int]:
     """The nodes, once all of them are there."""
     end = time.monotonic() + PATIENCE
+    here = -1
     while len(nodes := sorted(grid.get_node_ids())) < number:
+        if len(nodes) > here:
+            here = len(nodes)
+            tell(f"{here} of {number} nodes have joined")
         if time.monotonic() > end:
-            raise TimeoutError(f"{number} nodes must join within {PATIENCE:g} seconds. Got {len(nodes)}.")
-        time.sleep(0.2)
+            raise TimeoutError(f"{number} nodes must join within {PATIENCE:g} seconds. Got {here}.")
+        time.sleep(PAUSE)
     return nodes
 
 
 def _calls(nodes: list[int], weights: Array, step: int) -> list[Message]:
     content = RecordDict({"model": ArrayRecord([weights]), "round": ConfigRecord({"number": step})})
     return [Message(content, dst_node_id=node, message_type="train", group_id=str(step)) for node in nodes]
+
+
+def _answers(grid: Grid, asked: list[Message], tell: Callable[[str], None]) -> list[Any]:
+    """What all nodes answer. Flower's own `send_and_receive` looks for answers every three seconds only."""
+    waiting = set(grid.push_messages(asked))
+    contents: list[Any] = []
+    end = time.monotonic() + PATIENCE
+    while True:
+        tell(f"{len(contents)} of {len(asked)} nodes have answered")
+        while not (answers := list(grid.pull_messages(waiting))):
+            if time.monotonic() > end:
+                raise TimeoutError(f"{len(asked)} nodes must answer within {PATIENCE:g} seconds. Got {len(contents)}.")
+            time.sleep(PAUSE)
+        for answer in answers:
+            if answer.has_error():
+                raise RuntimeError(f"All {len(asked)} nodes must answer a round. One failed: {answer.error.reason}")
+            contents.append(answer.content)
+            waiting.discard(answer.metadata.reply_to_message_id)
+        if not waiting:
+            return contents
 
 
 def _write(found: dict[str, Any], path: str) -> None:

@@ -165,8 +165,9 @@ class Client:
     coding: Coding
     entropy: Entropy = os.urandom
     _publics: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
-    _held: dict[int, tuple[int, int]] = field(default_factory=dict)
+    _held: dict[int, tuple[int, int]] = field(default_factory=dict, repr=False)
     _told: frozenset[int] | None = None
+    _done: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         # Two key pairs: the one that makes masks is given away when its owner drops out, the other never.
@@ -185,6 +186,7 @@ class Client:
         if not len(publics) / 2 < self.threshold <= len(publics):
             # Else two halves could each be told that the other had dropped out.
             raise ValueError(f"'threshold' must be in ({len(publics) / 2:g}, {len(publics)}]. Got {self.threshold}.")
+        self._once("share")  # else two plaintexts would go under one key and nonce
         self._publics = dict(publics)
         everybody = sorted(publics)
         parts = [split(secret, self.threshold, everybody, self.entropy) for secret in (self._masking, self._own)]
@@ -211,7 +213,18 @@ class Client:
             self._held[other] = int.from_bytes(plain[:SHARE], "big"), int.from_bytes(plain[SHARE:], "big")
 
     def masked(self, codes: Array) -> Array:
-        """Its codes (d,) under all masks: to whoever lacks a key, uniform noise modulo 2^bits."""
+        """Its codes (d,) under all masks: to whoever lacks a key, uniform noise modulo 2^bits.
+
+        Raises
+        ------
+        TooFewLeftError
+            If fewer clients than the threshold have shared their secrets.
+        RuntimeError
+            If it has sent codes before: the difference of two would lie open.
+        """
+        if len(self._held) < self.threshold:
+            raise TooFewLeftError(f"'sealed' must come from at least {self.threshold - 1} others. Got fewer.")
+        self._once("masked")
         total = codes.astype(np.uint64) + mask(self._own, len(codes), self.coding)
         masking = _private(self._masking)
         for other in self._held:
@@ -229,15 +242,24 @@ class Client:
         ------
         TooFewLeftError
             If there are fewer survivors than the threshold.
+        ValueError
+            If a survivor has not shared its secrets.
         RuntimeError
             If it has answered for other survivors before.
         """
         if len(survivors) < self.threshold:
             raise TooFewLeftError(f"'survivors' must be at least {self.threshold}. Got {len(survivors)}.")
+        if not survivors <= self._held.keys():
+            raise ValueError("'survivors' must be clients who have shared their secrets. Got others.")
         if self._told not in (None, survivors):
             raise RuntimeError("'survivors' must be the same whenever asked for. Got others.")
         self._told = survivors
         return {other: held[other in survivors] for other, held in self._held.items()}
+
+    def _once(self, step: str) -> None:
+        if step in self._done:
+            raise RuntimeError(f"'{step}' must be asked for once, for keys serve one round. Got another request.")
+        self._done.add(step)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,13 @@
 """Encrypted computations: bounds hold and mean something, parameters are safe, and keys stay where they are."""
 
+import base64
 import copy
+import json
 import pickle
+import tempfile
 import time
 
+import ipywidgets
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -175,6 +179,38 @@ def test_keys_are_neither_pickled_nor_shown():
         with pytest.raises(TypeError, match="must stay in memory"):
             attempt(keys)
     assert repr(keys) == "KeyHolder(Parameters(degree=4096, scale_bits=25, levels=0))"
+
+
+def test_no_key_reaches_widgets_logs_or_disk(monkeypatch, tmp_path, caplog, capfd):
+    """A panel's keys are looked for in all that a saved notebook would hold, in what was said, and in new files."""
+    made = []
+
+    class Watched(KeyHolder):
+        def __init__(self, parameters):
+            super().__init__(parameters)
+            parts = {"save_public_key": False, "save_galois_keys": False, "save_relin_keys": False}
+            with_key, without = (self._context.serialize(save_secret_key=one, **parts) for one in (True, False))
+            made.append(with_key[len(without) + 64 :])
+
+    monkeypatch.setattr(encrypted, "KeyHolder", Watched)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    panel = privlab.explore("encrypted", seeds=1, degree="8192").wait()
+    said = capfd.readouterr()
+    state = ipywidgets.Widget.get_manager_state()["state"]
+    states = json.dumps(state)
+    bodies = b"".join(base64.b64decode(part["data"]) for one in state.values() for part in one.get("buffers", ()))
+    panel.close()
+    assert "bits kept" in states
+    assert min(map(len, made)) > 10_000, "there were keys"
+    text = states + caplog.text + said.out + said.err
+    for key in made:
+        for start in range(0, 4000, 500):
+            piece = key[start : start + 24]
+            assert piece not in bodies
+            for form in (piece.hex(), base64.b64encode(piece).decode(), str(list(piece))[1:-1], repr(piece)[2:-1]):
+                assert form not in text
+    assert not list(tmp_path.rglob("*"))
 
 
 def test_another_holder_s_key_does_not_open():

@@ -66,6 +66,28 @@ def test_a_client_never_gives_both_shares_of_one():
         clients[1].reveal(frozenset({1}))
 
 
+def test_a_client_does_each_step_once_and_with_enough_others_only():
+    """Two answers under one key, or survivors that are made up, would open what one answer keeps closed."""
+    clients = [secure.Client(n, 3, Coding()) for n in range(4)]
+    publics = {client.number: client.public for client in clients}
+    sealed = [client.share(publics) for client in clients]
+    one, codes = clients[0], np.zeros(2, np.uint64)
+    with pytest.raises(RuntimeError, match=r"^'share' must be asked for once"):
+        one.share(publics)
+    one.hold({1: sealed[1][0]})
+    with pytest.raises(TooFewLeftError, match=r"^'sealed' must come from at least 2 others"):
+        one.masked(codes)
+    one.hold({2: sealed[2][0]})
+    one.masked(codes)
+    with pytest.raises(RuntimeError, match=r"^'masked' must be asked for once"):
+        one.masked(codes + np.uint64(1))
+    assert not [share for held in one._held.values() for share in held if str(share) in repr(one)]
+    for made_up in ({0, 1, 3}, {0, 1, 77}):
+        with pytest.raises(ValueError, match=r"^'survivors' must be clients who have shared"):
+            one.reveal(frozenset(made_up))
+    assert set(one.reveal(frozenset({0, 1, 2}))) == {0, 1, 2}
+
+
 def test_as_many_clients_as_the_threshold_unmask_anybody_with_the_server_and_fewer_do_not():
     """What the module and the panel's card say of clients who side with the server."""
     coding, codes = Coding(), np.arange(4, dtype=np.uint64)
