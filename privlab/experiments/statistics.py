@@ -15,6 +15,7 @@ from privlab.experiments import _statistics_data as data
 from privlab.experiments import _statistics_release as release
 from privlab.experiments._statistics_picture import Picture
 from privlab.experiments._statistics_result import BINS, Curve, Result
+from privlab.experiments._waiting import a_breath
 from privlab.settings import Controls, choice, control
 
 __all__ = ["FRESH", "Picture", "Result", "Settings", "run"]
@@ -22,7 +23,6 @@ __all__ = ["FRESH", "Picture", "Result", "Settings", "run"]
 FRESH = ("released",)
 FIRST, FIRST_QUANTILES, BATCH = 200, 40, 200
 CANDIDATES = 101
-BREATH = 0.04  # seconds that the cores are left to the browser, so that a first picture is soon on the screen
 PRIVATE, ACCURATE = "more private", "more accurate"
 WORDS = {
     "mean": "mean",
@@ -135,9 +135,7 @@ def run(settings: Settings) -> Iterator[Result | None]:
     make = {"quantile": _quantile, "histogram": _histogram}.get(settings.statistic, _number)
     painted = -math.inf
     for number, result in enumerate(make(settings)):
-        while time.perf_counter() - painted < BREATH:
-            time.sleep(BREATH / 10)
-            yield None
+        yield from a_breath(painted)
         yield result
         if number == 0:
             painted = time.perf_counter()
