@@ -12,6 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -324,7 +325,7 @@ def compute(
             raise RuntimeError("The worker has another version of privlab.")
         if own is not None and _lacks(own, data):
             return "needs data", own[0]
-        module = experiments.get(experiment)
+        module = import_module(f"{experiments.__name__}.{experiment}")
         result = None
         with workers.here():
             for better in module.run(module.Settings(**values)):
