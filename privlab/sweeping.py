@@ -118,7 +118,8 @@ def sweep(
         The values of each setting to sweep, such as ``{"clip_norm": [0.3, 1, 3], "steps": [30, 60]}``. The last one
         moves fastest.
     path : path, optional
-        The file that keeps the points. Default: one in this folder, named after the experiment and the grid.
+        The file that keeps the points, or a folder for one that is named after all that its points depend on. Default:
+        this folder.
     executor : Executor, optional
         Anything like `concurrent.futures.Executor`, such as ``dask.distributed.Client(…).get_executor()``. Default:
         worker processes on this machine.
@@ -156,9 +157,11 @@ def sweep(
     }  # fmt: skip
     if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
         raise ValueError(f"'workers' must be a whole number of at least 1. Got {workers!r}.")
-    place = Path(f"{points.experiment}-sweep-{_short(identity)}.jsonl" if path is None else path)
-    if not place.parent.is_dir() or place.is_dir():
-        raise ValueError(f"'path' must be a file in a folder that exists. Got {str(place)!r}.")
+    place = Path("" if path is None else path)
+    if place.is_dir():
+        place /= f"{points.experiment}-sweep-{_short(identity)}.jsonl"
+    if not place.parent.is_dir():
+        raise ValueError(f"'path' must be a folder, or a file in one, that exists. Got {str(place)!r}.")
     with closing(Finished(place, identity)) as kept:
         if len(kept.points) < points.count:
             with closing(watch or watching.bar(f"Sweeping {points.experiment}")) as bar:

@@ -245,7 +245,7 @@ def test_stop_and_an_interrupt_keep_what_is_finished(tiny, tmp_path):
         ({"epsilon": [1]}, {"ledger": None}, "'ledger' and 'gate' must be left out of a sweep: every point is another"),
         ({"epsilon": [1]}, {"table": "all"}, "'table' must be among summary, frame. Got 'all'."),
         ({"epsilon": [1]}, {"workers": 0}, "'workers' must be a whole number of at least 1. Got 0."),
-        ({"epsilon": [1]}, {"path": "/no/such/folder/x"}, "'path' must be a file in a folder that exists"),
+        ({"epsilon": [1]}, {"path": "/no/such/folder/x"}, "'path' must be a folder, or a file in one, that exists"),
     ],
 )
 def test_a_grid_is_checked_whole_before_any_work(grid, fixed, words, tmp_path, monkeypatch):
@@ -255,6 +255,17 @@ def test_a_grid_is_checked_whole_before_any_work(grid, fixed, words, tmp_path, m
         privlab.sweep("tradeoff", grid, executor=here, **fixed)
     assert here.count == 0
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_holds_sweeps_side_by_side_and_each_is_read_back(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    here = Counted()
+    for path in (tmp_path, None, "."):
+        for grid in ({"number": [1, 2]}, {"number": [2, 1]}):
+            found = privlab.sweep("tiny", grid, path=path, executor=here)
+            assert found.frame()["number"].tolist() == grid["number"]
+    assert here.count == 4
+    assert len(list(tmp_path.glob("tiny-sweep-*.jsonl"))) == 2
 
 
 def test_a_file_of_anything_else_is_refused_and_left_alone(tiny, tmp_path):
