@@ -181,7 +181,7 @@ def test_costs_sees_rows_cost_less_than_people(costs: Reader) -> None:
 
 
 def test_costs_sweeps_a_grid_and_asks_what_it_shows(costs: Reader) -> None:
-    assert "background-color" in costs.cells["sweep-run"].outputs[0]["data"]["text/html"]
+    assert "background-color" in costs.cells["sweep-run"].outputs[-1]["data"]["text/html"]
     strict, loose, lost = costs.run(
         "before = swept.path.read_bytes()\n"
         f"{costs.cells['sweep-run'].source}\n"
@@ -189,7 +189,7 @@ def test_costs_sweeps_a_grid_and_asks_what_it_shows(costs: Reader) -> None:
         "best = scores.idxmax()\n"
         "print(best[0.1], best[10], scores[0.1].max() - scores.loc[best[10], 0.1])"
     ).split()
-    assert float(strict) < 0.5 < 1.5 * float(strict) < float(loose)
+    assert float(strict) < 0.5 < 1 < float(loose)
     assert 3 < float(lost) < 8
     asked = "print(privlab.answer('costs.carried_over', {}))"
     assert costs.run(asked.format(lost)).startswith("Yes.")
