@@ -86,7 +86,7 @@ class Sweep:
     @property
     def sentence(self) -> str:
         """How far it is, in words."""
-        grid = " × ".join(f"{len(values)} {name}" for name, values in self.over.items())
+        grid = " × ".join(f"{len(values):,} {name}" for name, values in self.over.items())
         words = f"{self.experiment} at {self.done:,} of {self.points:,} points ({grid}), kept in {self.path}."
         return words if self.done == self.points else f"{words} The same call goes on from here."
 
