@@ -77,14 +77,17 @@ class Settings(Controls):
     )  # fmt: skip
     contributions: int = control(
         default=5, label="rows kept of each person", low=1, high=100, slider=(1, 10), places=10, advanced=True,
+        offered=lambda settings, value: datasets.card(settings.dataset).max_rows_per_person > 1,
         hint="Further rows of a person are left out. The noise grows with the rows kept.",
     )  # fmt: skip
     quantile: float = control(
         default=0.5, label="which quantile", low=0.01, high=0.99, slider=(0.01, 0.99), places=99, advanced=True,
+        offered=lambda settings, value: settings.statistic == "quantile",
         hint="0.5 is the median: half of the rows lie below.",
     )  # fmt: skip
     delta: float = control(
         default=1e-5, label="δ", low=1e-12, high=0.1, slider=(1e-9, 1e-3), scale="log", places=19, advanced=True,
+        offered=lambda settings, value: settings.mechanism == "gaussian",
         hint="Gaussian noise only: the chance left outside the promise; below 1 in the number of people.",
     )  # fmt: skip
     releases: int = control(
