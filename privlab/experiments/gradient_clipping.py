@@ -50,7 +50,7 @@ class Settings(Controls):
     )  # fmt: skip
     dataset: str = _choices.data("adult", _fitting)
     group: str = choice(
-        default="sex", label="groups", among=_columns,
+        default="sex", label="groups", among=_columns, words=_choices.called,
         offered=lambda settings, name: name in columns(datasets.card(settings.dataset)),
         hint="Groups to compare: by what is predicted, or by what people may wish to hide.",
     )  # fmt: skip

@@ -59,7 +59,7 @@ class Settings(Controls):
     )  # fmt: skip
     dataset: str = _choices.data("german")
     column: str = choice(
-        default="credit_amount", label="column", among=_columns,
+        default="credit_amount", label="column", among=_columns, words=_choices.called,
         offered=lambda settings, name: name in data.columns(settings.dataset),
         hint="Its public range is on the data set's card.",
     )  # fmt: skip
