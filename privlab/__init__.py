@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from privlab.policy import Gate, check
     from privlab.sharing import share
     from privlab.solving import solve
+    from privlab.sweeping import sweep
     from privlab.verification import verify
 
 LATER = {  # what a first picture does without, and where it is
@@ -49,6 +50,7 @@ LATER = {  # what a first picture does without, and where it is
     "minimise": "",
     "share": "sharing",
     "solve": "solving",
+    "sweep": "sweeping",
     "verify": "verification",
 }
 __version__ = "0.1.0"
@@ -80,6 +82,7 @@ __all__ = [
     "run",
     "share",
     "solve",
+    "sweep",
     "verify",
 ]
 

@@ -84,6 +84,8 @@ class Card:
         None for own data.
     leaks : tuple of str
         What was read from the data instead of declared.
+    words : tuple of (str, str)
+        Columns whose names tell people little, with what they hold; see `call`.
     """
 
     name: str
@@ -104,6 +106,11 @@ class Card:
     citation: str = ""
     file: Source | None = None
     leaks: tuple[str, ...] = ()
+    words: tuple[tuple[str, str], ...] = ()
+
+    def call(self, column: str) -> str:
+        """A column as people read it; one's own columns keep their names."""
+        return column if self.file is None else dict(self.words).get(column, column.replace("_", " ").replace("-", " "))
 
     @property
     def short(self) -> str:
@@ -128,6 +135,7 @@ def read_card(name: str) -> Card:
         file=_source(**text.pop("file")),
         score_range=tuple(text.pop("score_range")),
         sensitive=tuple(text.pop("sensitive")),
+        words=tuple(text.pop("words", {}).items()),
         **text,
     )
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Loss = Literal["logistic", "softmax", "squared"]
 Array = np.ndarray[Any, np.dtype[Any]]
 Seed = tuple[int, ...]
-USUAL_RATE, USUAL_BATCH = 0.02, 500
+USUAL_RATE, USUAL_BATCH, LARGEST_BATCH = 0.02, 500, 2_000
 PATIENCE = 0.01  # seconds a sweep blocks its caller at most before it yields
 LINEAR_BLOCK, HIDDEN_BLOCK = 64, 4  # models trained in one go: wide for the matrix product, or shared by the cores
 TOGETHER, MOST = 120, 8  # linear models, and seeds, that are trained in step; wide plans have a thread a seed
@@ -181,11 +181,13 @@ class Plan:
 
 
 def usual_rate(units: int) -> float:
-    """The sampling rate where none is chosen: batches of about 500 units, but no less than 2 % of the public n.
+    """The sampling rate where none is chosen: 2 % of the public n, but batches of at least 500 and at most 2,000 units.
 
-    Larger batches train small sets better at the same ε; smaller ones are quicker and lose nothing among many people.
+    Larger batches train small sets better at the same ε; smaller ones are quicker and lose nothing among many people:
+    of 750,000, batches of 15,000 score less than 0.1 points better at every ε from 0.05 to 10.
     """
-    return max(USUAL_RATE, float(f"{min(1, USUAL_BATCH / units):.2g}"))
+    rate = min(max(USUAL_RATE, USUAL_BATCH / units), LARGEST_BATCH / units, 1)
+    return float(f"{rate:.2g}")
 
 
 def steady_rate(noise_multiplier: Array, parameters: int, batch: float, fastest: float, pace: float) -> Array:

@@ -143,7 +143,7 @@ RULES: Mapping[str, Rule] = {
     "ledger": Rule(
         ("ledger_problems",), "", _listed("ledger_problems", "the ledger is whole", "the ledger is not whole: "),
         "Charge every release to a ledger, and find out who changed the file.",
-        ("30", "32"),
+        ("5(2)", "32"),  # accountability; Art. 30 asks for a record of processing, which a ledger is not
     ),
     "purpose": Rule(
         ("purpose",), "allowed",

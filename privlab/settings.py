@@ -34,7 +34,8 @@ class Control:
     words : callable
         How a value of a choice is called on the control.
     offered : callable
-        (settings, value) -> whether a choice makes sense beside the other settings; others are not shown.
+        (settings, value) -> whether a choice makes sense, or a number has an effect, beside the other settings; where
+        not, it is not shown.
     many : bool
         Whether a choice holds several values.
     reads : callable
@@ -112,6 +113,7 @@ def control(
     places: int = 121,
     hint: str = "",
     ends: tuple[str, str] = ("", ""),
+    offered: Callable[[Any, Any], bool] = lambda settings, value: True,
     advanced: bool = False,
 ) -> Any:
     """A number with a slider; whole where the default is an int. See `Control`."""
@@ -124,6 +126,7 @@ def control(
         scale,
         places,
         ends=ends,
+        offered=offered,
         advanced=advanced,
         whole=isinstance(default, int),
     )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from privlab.dpsgd import Array
 
 LEVEL = 0.95
+ENOUGH = 4  # seeds; an interval from fewer says more of Student's t than of what was seen
 _EXACT = {1: 12.7062, 2: 4.30265, 3: 3.18245, 4: 2.77645}  # Student's t at 97.5 %
 
 

@@ -13,14 +13,15 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from privlab import audit, telling
+from privlab import audit, telling, watching
 from privlab.audit import Bound
 from privlab.error_rates import Family
 from privlab.sandwich import draw_report, rounded_down
+from privlab.watching import Silent, Watch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,23 +42,6 @@ LOOK = 0.1  # seconds between two looks at the bar
 PROBES = 32  # rows on which a fitted estimator is asked for predictions
 
 Release = Callable[[Any, np.random.Generator], Any]
-
-
-class Watch(Protocol):
-    """Something that shows how far the runs are and may stop them."""
-
-    def show(self, done: int, total: int) -> None:
-        """Tell how many of the runs are done."""
-        ...
-
-    @property
-    def stopped(self) -> bool:
-        """Whether somebody wants them to end."""
-        ...
-
-    def close(self) -> None:
-        """Go away."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -286,7 +270,7 @@ def _collect(
     pace = (time.perf_counter() - start) / TIMED
     total, why = _how_many(trials, pace, worlds[0][0].values.size)
     looked = 0.0
-    with closing(watch or _bar()) as bar:
+    with closing(watch or watching.bar("Putting the promise to the test")) as bar:
         try:
             while len(worlds[0]) < total and not bar.stopped:
                 once()
@@ -294,7 +278,7 @@ def _collect(
                     looked = time.perf_counter()
                     bar.show(len(worlds[0]), total)
         except KeyboardInterrupt:
-            if isinstance(bar, _Silent):
+            if isinstance(bar, Silent):
                 raise
             # else a person's Stop, where a busy kernel does not hear buttons
     made = min(map(len, worlds))
@@ -318,31 +302,6 @@ def _how_many(trials: int | None, pace: float, size: int) -> tuple[int, str]:
     if total == most:
         return total, f"{total:,} runs in each world instead of {TRIALS:,}, for each returns {size:,} numbers."
     return total, f"{total:,} runs in each world instead of {TRIALS:,}, for {each}. More can show more: see 'trials'."
-
-
-class _Silent:
-    """A watch that shows nothing."""
-
-    stopped = False
-
-    def show(self, done: int, total: int) -> None:
-        """Tell nobody."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-
-def _bar() -> Watch:
-    """A progress bar with Stop in a notebook, else nothing."""
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        return _Silent()
-    if getattr(get_ipython(), "kernel", None) is None:
-        return _Silent()
-    from privlab.panel.progress import Progress
-
-    return Progress("Putting the promise to the test")
 
 
 def _of_estimator(estimator: Any, data: tuple[Any, Any]) -> Release:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import contextmanager
 from typing import Any
 
 Key = tuple[Any, ...]
@@ -14,6 +16,7 @@ PATIENCE = 0.01  # seconds that `Queue.advance` blocks at most
 
 _chosen: list[Executor] = []
 _remembered: dict[Key, Any] = {}
+_thread = threading.local()
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -22,16 +25,48 @@ def use(executor: Executor | None) -> None:
     _chosen[:] = [] if executor is None else [executor]
 
 
-def get() -> Executor:
-    """The executor chosen with `use`, or joblib's reusable pool, which leaves a core for the live models."""
+def get(count: int | None = None) -> Executor:
+    """The executor chosen with `use`, or joblib's reusable pool.
+
+    It has `count` workers, by default so many that a core is left for the live models.
+    """
+    if is_here():
+        return _Here()
     if _chosen:
         return _chosen[0]
     from joblib.externals.loky import get_reusable_executor
 
     executor: Executor = get_reusable_executor(
-        max_workers=max(1, (os.cpu_count() or 2) - 1), timeout=300, initializer=_stand_back, env=_ONE_THREAD
+        max_workers=count or max(1, (os.cpu_count() or 2) - 1), timeout=300, initializer=_stand_back, env=_ONE_THREAD
     )
     return executor
+
+
+@contextmanager
+def here() -> Iterator[None]:
+    """Make this thread's slow fits in this thread: what runs in a worker process already needs no other."""
+    before, _thread.here = is_here(), True
+    try:
+        yield
+    finally:
+        _thread.here = before
+
+
+def is_here() -> bool:
+    """Whether this thread is inside `here`, so that nobody watches it."""
+    return getattr(_thread, "here", False)
+
+
+class _Here(Executor):
+    """Calls made at once, where they are handed in."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        made: Future[Any] = Future()
+        try:
+            made.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001, for it is the future's to raise
+            made.set_exception(error)
+        return made
 
 
 def _stand_back() -> None:

@@ -12,6 +12,7 @@ import privlab
 from privlab import accounting, datasets, dpsgd
 from privlab.experiments import audit as experiment
 from privlab.experiments._audit_result import DELTA, Guesses
+from privlab.sandwich import rounded_down
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +30,8 @@ def test_the_defaults_train_two_thousand_models_within_three_seconds_of_a_core()
 
 def test_bounds_lie_below_the_promise_and_above_nothing(usual):
     bounds = usual.bounds
-    assert list(bounds) == ["any", "gaussian", "pld"]
+    assert list(bounds) == ["any", "gaussian"], "without sampling there is no third shape"
     assert 0.5 < bounds["any"].lower_bound < bounds["gaussian"].lower_bound <= 4
-    assert bounds["gaussian"].lower_bound == bounds["pld"].lower_bound, "without sampling they are the same"
     assert 2.8 < bounds["gaussian"].estimate < 4.2
     assert bounds["any"].without_trials == bounds["any"].with_trials == 500
     assert len(usual.without) == len(usual.with_) == 1000
@@ -57,6 +57,11 @@ def test_sampled_batches_are_each_models_own_and_their_shape_is_reckoned_last():
     assert [set(one.bounds) for one in results[:-1]] == [{"any", "gaussian"}] * (len(results) - 1)
     last = results[-1]
     assert set(last.bounds) == {"any", "gaussian", "pld"}
+    picture = experiment.Picture(Figure(figsize=experiment.Picture.size))
+    picture.update(last)
+    assert [sandwich.ax.get_visible() for sandwich in (picture.one, picture.unsampled, picture.many)] == [0, 0, 1]
+    assert len(picture.many.rows) == 3
+    assert any("Poisson batches; each" in one for one in last.assumptions)
     assert 0 < last.bounds["pld"].lower_bound < 8
     out = (last.without - last.without.mean()) / last.without.std()
     assert abs(np.mean(out[:-1] * out[1:])) < 5 / math.sqrt(len(out))
@@ -152,21 +157,23 @@ def test_the_picture_shows_bar_ring_ceiling_and_promise(usual):
     picture = experiment.Picture(Figure(figsize=experiment.Picture.size))
     assert picture.update(usual)
     assert not picture.update(usual), "nothing behind the moving parts has changed"
-    _, bar, dot, end, proven, most = picture.many.rows[0]
+    _, bar, dot, end, proven, most = picture.unsampled.rows[0]
     found = usual.bounds["any"]
+    assert len(picture.unsampled.rows) == 2, "no row says the same twice"
+    assert f"at least {rounded_down(usual.bounds['gaussian'].lower_bound)} if it is Gaussian" in usual.sentence
     assert bar.get_xdata()[1] == found.lower_bound
     assert dot.get_xdata()[0] == found.estimate
     assert end.get_xdata()[0] == found.ceiling
     assert proven.get_text().startswith("≥ ")
     assert most.get_text() == f"ceiling {found.ceiling:.3g}"
-    assert picture.many.promise.get_text() == "promised: 4"
-    assert list(picture.many.claim.get_xdata()) == [4, 4]
-    limits = picture.many.ax.get_xlim()
+    assert picture.unsampled.promise.get_text() == "promised: 4"
+    assert list(picture.unsampled.claim.get_xdata()) == [4, 4]
+    limits = picture.unsampled.ax.get_xlim()
     picture.update(privlab.run("audit", canary="rows", trials=200))
-    assert picture.many.promise.get_text() == "promised for one row: 4"
-    assert picture.many.ax.get_xlim() == limits
+    assert picture.unsampled.promise.get_text() == "promised for one row: 4"
+    assert picture.unsampled.ax.get_xlim() == limits
     assert picture.update(privlab.run("audit", view="one_run", trials=100))
-    assert not picture.many.ax.get_visible()
+    assert not picture.unsampled.ax.get_visible()
 
 
 def test_only_binary_sets_of_one_row_a_person_are_offered():

@@ -14,6 +14,7 @@ import pytest
 from privlab import cards, datasets
 from privlab.columns import Column
 from privlab.datasets import PrivacyLeakWarning, Schema, card, from_frame, load
+from privlab.experiments import _choices
 
 SECRET = "Zebulon-4711"
 
@@ -557,3 +558,24 @@ def test_schema_refuses_what_it_cannot_hold():
         declared(label=Column("label", 0, 1))
     with pytest.raises(ValueError, match=r"features\. Got 2101"):
         declared(town=Column("town", categories=range(2_098)))
+
+
+def test_people_read_words_and_not_a_files_shorthand():
+    for name in cards.SHIPPED:
+        known = card(name)
+        columns = [column.name for column in (*known.schema.columns, known.schema.target)]
+        called = [known.call(column) for column in columns]
+        assert len({*called}) == len(called), name
+        assert not {column for column, _ in known.words} - {*columns}, name
+        assert not any("_" in one or one.isupper() for one in called), name
+    assert card("rand").call("xghindx") == "general health index"
+    assert card("credit").call("PAY_0") == "delay in Sept."
+    assert card("german").call("credit_amount") == "credit amount"
+
+
+def test_ones_own_columns_keep_their_names():
+    table = people()[["age", "sex", "label"]].rename(columns={"age": "xghindx"})
+    assert _choices.called("xghindx") == "general health index"
+    with pytest.warns(PrivacyLeakWarning):
+        own = from_frame(table, target="label")
+    assert own.card.call("xghindx") == _choices.called("xghindx") == "xghindx"

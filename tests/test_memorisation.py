@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import math
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
+from PIL import Image
 from scipy import stats
 from stdnum import luhn
 
@@ -13,6 +16,7 @@ import privlab
 from privlab import accounting, ngrams, texts
 from privlab.experiments import _memorisation_secrets as secrets
 from privlab.experiments import memorisation
+from privlab.panel.figure import Canvas
 
 
 @pytest.fixture(scope="module")
@@ -274,3 +278,19 @@ def test_the_frame_is_the_ranks():
     one = frame[(frame["way"] == "private") & (frame["repeat"] == 2) & (frame["epsilon"] == 0.7)]
     assert one["rank"].tolist() == [found.ranks["private"][2, found.held]]
     assert one["exposure"].tolist() == [math.log2(10_000 / one["rank"].iloc[0])]
+
+
+def test_lines_that_lie_on_each_other_are_all_seen():
+    """Far to the right everything is out whatever protects: the broad line, the fine one and the dotted one."""
+    canvas = Canvas(memorisation.Picture)
+    canvas.draw(privlab.run("memorisation", seeds=2))
+    picture = canvas.picture
+    pixels = np.asarray(Image.open(io.BytesIO(canvas.export("png"))).convert("RGB")).astype(int)
+    scale = pixels.shape[0] / picture.ax.figure.bbox.height
+    x, y = scale * picture.ax.transData.transform((400, np.log2(secrets.POSSIBLE)))
+    row, column = round(pixels.shape[0] - y), round(x)
+    around = pixels[row - 14 : row + 15, column - 40 : column + 40].reshape(-1, 3)
+    for line in (picture.ways["plain"].line, picture.ways["private"].line, picture.limit):
+        cover = line.get_alpha() or 1
+        ink = 255 * (cover * np.array(to_rgb(line.get_color())) + 1 - cover)
+        assert (np.abs(around - ink).max(axis=1) < 20).sum() > 40, line.get_color()

@@ -180,6 +180,23 @@ def test_costs_sees_rows_cost_less_than_people(costs: Reader) -> None:
     assert "the two can be told apart (+2." in told
 
 
+def test_costs_sweeps_a_grid_and_asks_what_it_shows(costs: Reader) -> None:
+    assert "background-color" in costs.cells["sweep-run"].outputs[-1]["data"]["text/html"]
+    strict, loose, lost = costs.run(
+        "before = swept.path.read_bytes()\n"
+        f"{costs.cells['sweep-run'].source}\n"
+        "assert swept.path.read_bytes() == before\n"
+        "best = scores.idxmax()\n"
+        "print(best[0.1], best[10], scores[0.1].max() - scores.loc[best[10], 0.1])"
+    ).split()
+    assert float(strict) < 0.5 < 1 < float(loose)
+    assert 3 < float(lost) < 8
+    asked = "print(privlab.answer('costs.carried_over', {}))"
+    assert costs.run(asked.format(lost)).startswith("Yes.")
+    assert costs.run(asked.format(0)).startswith("Not yet.")
+    assert costs.run(asked.format(float(lost) + 0.5)).startswith("Not yet.")
+
+
 def test_costs_trains_a_model_to_take_home(costs: Reader) -> None:
     score, privacy = printed(costs.cells["estimator"]).splitlines()
     assert 80 < float(score.split()[2]) < 86

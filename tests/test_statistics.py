@@ -186,3 +186,13 @@ def test_the_name_of_the_noise_is_beside_its_line():
         near = np.interp(np.log(x), np.log(picture.line.get_xdata()), np.log(picture.line.get_ydata()))
         assert abs(near - np.log(y)) < 0.5
         assert y > picture.ax.get_ylim()[0]
+
+
+def test_a_column_is_called_in_words():
+    found = privlab.run("statistics", dataset="rand", column="xghindx", releases=40)
+    assert "mean of general health index (RAND" in found.sentence
+    picture = Picture(Figure(figsize=Picture.size))
+    picture.update(found)
+    assert picture.key.get_text().startswith("general health index, RAND")
+    words = statistics.Settings.controls()["column"].words
+    assert (words("xghindx"), words("credit_amount")) == ("general health index", "credit amount")

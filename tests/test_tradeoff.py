@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("in_this_process")
 
 @pytest.fixture(scope="module")
 def adult(in_this_process):
-    return privlab.run("tradeoff", dataset="adult", models=("dp-sgd-logistic",), epsilon=0.5, seeds=3)
+    return privlab.run("tradeoff", dataset="adult", models=("dp-sgd-logistic",), epsilon=0.5, seeds=4)
 
 
 def small(**values):
@@ -190,10 +190,10 @@ def test_settings_of_every_data_set_survive_json_and_code(dataset):
 def test_the_table_has_a_row_for_every_trained_model(adult):
     frame = adult.frame()
     assert {"model", "epsilon", "clip_norm", "seed", "score"} <= set(frame.columns)
-    assert len(frame) == 17 * 3
+    assert len(frame) == 17 * 4
     assert set(frame["model"]) == {"dp-sgd-logistic"}
     assert set(frame["clip_norm"]) == {1.0}
-    for seed in range(3):
+    for seed in range(4):
         epsilons = frame.loc[frame["seed"] == seed, "epsilon"]
         np.testing.assert_array_equal(epsilons, np.sort(np.append(GRID, 0.5)))
     assert frame["score"].between(0.5, 0.9).all()
@@ -334,6 +334,20 @@ def test_the_sentence_names_its_settings_and_what_was_found(adult):
     ):
         assert words in text
     assert "C = 2.25" in small(clip_norm=2.25).sentence
+
+
+def test_a_single_release_is_told_of_only_with_enough_trainings():
+    for seeds in (2, 3):
+        found = small(seeds=seeds)
+        scores = 100 * found.curves[0].scores[:, found.held]
+        words = f"its {seeds} trainings lie between {scores.min():.1f} % and {scores.max():.1f} %, too few to say where"
+        assert words in found.sentence
+        assert "release would fall between" not in found.sentence
+        assert found.summary()["release low"].isna().all()
+    assert "trainings lie" not in small(seeds=1).sentence
+    enough = small(seeds=4)
+    assert "; one release would fall between" in enough.sentence
+    assert enough.summary()["release low"].notna().all()
 
 
 def test_a_regression_is_told_in_explained_variation():

@@ -32,10 +32,11 @@ class Picture:
     def __init__(self, figure: Figure) -> None:
         self.title, self.key = heading(figure)
         self.many = Sandwich(axes(figure, TOP), ROWS)
+        self.unsampled = Sandwich(axes(figure, TOP), ROWS[:2])  # where sampling gives no third shape
         self.one = Sandwich(axes(figure, TOP), ["guesses in\none run"])
         (self.others,) = self.one.ax.plot([], [], "x", color=ATTACKER, alpha=0.6, markersize=7, animated=True, zorder=4)
         self.scores = Scores(axes(figure, LOW))
-        self.still = ""
+        self.still: Sandwich | None = None
         self.moving: list[Artist] = []
 
     def update(self, result: Result) -> bool:
@@ -48,17 +49,21 @@ class Picture:
             run = result.runs[0]
             cuts, above = [run.low, run.high], True
         else:
-            self.many.update(result.settings.epsilon, [found.get(name) for name in FAMILIES], result.covered)
+            rows = [found.get(name) for name in FAMILIES]
+            if result.settings.sampling_rate == 1:
+                self.unsampled.update(result.settings.epsilon, rows[:2], result.covered)
+            else:
+                self.many.update(result.settings.epsilon, rows, result.covered)
             best = result.bounds["gaussian"]
             cuts, above = [best.threshold], best.above
         self.scores.update(result.without, result.with_, cuts, above)
-        view = result.settings.view
-        if view == self.still:
+        single = result.settings.view == "one_run"
+        top = self.one if single else self.unsampled if result.settings.sampling_rate == 1 else self.many
+        if top is self.still:
             return False
-        self.still = view
-        single = view == "one_run"
-        self.many.ax.set_visible(not single)
-        self.one.ax.set_visible(single)
+        self.still = top
+        for one in (self.one, self.unsampled, self.many):
+            one.ax.set_visible(one is top)
         names = ("people left out", "people put in") if single else ("without the person", "with")
         for text, name in zip(self.scores.names, names, strict=True):
             text.set_text(name)
@@ -68,5 +73,5 @@ class Picture:
             if single
             else "bar: proven · ring: suggested · ceiling: provable at most"
         )
-        self.moving = [*([*self.one.moving, self.others] if single else self.many.moving), *self.scores.moving]
+        self.moving = [*top.moving, *([self.others] if single else []), *self.scores.moving]
         return True

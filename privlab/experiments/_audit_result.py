@@ -27,6 +27,7 @@ FAMILIES = {
     "gaussian": "if it is Gaussian",
     "pld": "if sampled Gaussian",
 }
+SAMPLED = ", “if sampled Gaussian” that of Gaussian noise in Poisson batches"
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ class Result:
             "Each run has its own noise and its own batches. Thresholds are chosen on half of the runs and judged on "
             "the other half.",
             "“Whatever the noise” assumes nothing. “If it is Gaussian” assumes the shape that plain Gaussian noise "
-            "gives to the error rates, “if sampled Gaussian” that of Gaussian noise in Poisson batches; each is right "
+            f"gives to the error rates{sampled * SAMPLED}; each is right "
             "only if the mechanism has this shape, as an audit of one's own code may assume and a stranger's may not.",
         )
 
@@ -178,8 +179,9 @@ class Result:
                 f"a coin: of {run.guesses} guesses {run.right} were right, so ε is at least {least}, at {sure}. Had "
                 f"all been right, it would have been {run.ceiling:.3g}."
             )
-        shaped = self.bounds.get("pld", self.bounds["any"]).lower_bound
-        extra = f", and at least {rounded_down(shaped)} if it is Gaussian" if "pld" in self.bounds else ""
+        fitting = self.bounds.get("gaussian" if s.sampling_rate == 1 else "pld")  # the shape that this training has
+        shaped = self.lower_bound if fitting is None else fitting.lower_bound
+        extra = "" if fitting is None else f", and at least {rounded_down(shaped)} if it is Gaussian"
         proven = (
             f"Promised ε = {s.epsilon:.3g}. Models trained on {name}, N = {n} without {self._person} and as many with "
             f"them, show that ε is at least {least} whatever the noise{extra}, at {sure}. "
@@ -190,7 +192,7 @@ class Result:
             why = luck if self.covered else "it covers one row, and this person has four"
             return f"{proven}That is more than was promised: {why}."
         if self.bounds["any"].ceiling <= s.epsilon:
-            shape = "pld" in self.bounds and self.bounds["pld"].ceiling > s.epsilon
+            shape = fitting is not None and fitting.ceiling > s.epsilon
             unless = " unless the noise may be taken for Gaussian" if shape else ", whatever they find"
             return f"{proven}So few runs cannot refute this promise{unless}."
         return f"{proven}The truth lies between that and what is promised."

@@ -129,8 +129,8 @@ class _Norms(_Scene):
         self.blocks = list(self.bars.barh(places, 0.0 * places, height=0.55, color=COLOURS["private"], animated=True))
         self.bars.set_ylim(places[-1] + 0.6, -0.6)
         self.bars.set_yticks(places, [_short(name) for name in table["group"]], parse_math=False)
-        target = result.dataset.schema.target.name
-        by = target if result.settings.group == OUTCOME else f"{target} and {result.settings.group}"
+        target, group = map(result.dataset.card.call, (result.dataset.schema.target.name, result.settings.group))
+        by = target if group == OUTCOME else f"{target} and {group}"
         self.bars.set_title(f"% cut, by {by}", fontsize=SMALL, loc="right", parse_math=False)
         low, high = result.dataset.score_range
         self.gauge.set_xlim(100 * low, 100 * high)

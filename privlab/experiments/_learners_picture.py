@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
+    from privlab.cards import Card
     from privlab.experiments.private_learners import Result
 
 BOX, STRIP = (0.115, 0.145, 0.515, 0.665), (0.752, 0.145, 0.115, 0.665)
@@ -130,7 +131,8 @@ class Picture:
 
     def _tree(self, result: Result) -> None:
         one, depth = result.fitted[0], result.settings.depth
-        columns = fits.numbers(datasets.card(result.settings.dataset).schema.columns)
+        card = datasets.card(result.settings.dataset)
+        columns = fits.numbers(card.schema.columns)
         places, segments = [], []
         for level in range(depth + 1):
             across = (np.arange(2**level) + 0.5) / 2**level
@@ -143,7 +145,7 @@ class Picture:
             node.set_visible(k < len(one["feature"]))
             if k < len(one["feature"]):
                 column = columns[one["feature"][k]]
-                words = f"{_short(column.name)}\n≤ {_number(float(_declared(column, one['threshold'][k])))}"
+                words = f"{_short(card.call(column.name))}\n≤ {_number(float(_declared(column, one['threshold'][k])))}"
                 node.set(x=places[k][0], y=places[k][1], text=words)
         spots = np.array(places[2**depth - 1 :])
         label, votes = one["label"], one["votes"]
@@ -190,14 +192,14 @@ class Picture:
         ax.grid(visible=False)
         ax.set(xlim=(-1.03, 1.03), ylim=(-1.03, 1.03), xlabel="", ylabel="")
         if s.learner == "components":
-            self._bars(sample.columns)
+            self._bars(dataset.card, sample.columns)
         elif s.learner == "tree":
             ax.set_axis_off()
         else:
-            self._people(sample, coloured=coloured)
+            self._people(dataset.card, sample, coloured=coloured)
         self._scale(result)
 
-    def _people(self, sample: fits.Sample, *, coloured: bool) -> None:
+    def _people(self, card: Card, sample: fits.Sample, *, coloured: bool) -> None:
         """The people as dots, and the axes in their own units."""
         some = slice(0, DOTS)
         for code, dots in enumerate(self.people):
@@ -206,13 +208,13 @@ class Picture:
         for axis, column in ((self.ax.xaxis, sample.columns[0]), (self.ax.yaxis, sample.columns[1])):
             values = _ticks(column)
             axis.set_ticks([_scaled(column, value) for value in values], [_number(value) for value in values])
-        self.ax.set_xlabel(_short(sample.columns[0].name), fontsize=TEXT, parse_math=False)
-        self.ax.set_ylabel(_short(sample.columns[1].name), fontsize=TEXT, parse_math=False)
+        self.ax.set_xlabel(_short(card.call(sample.columns[0].name)), fontsize=TEXT, parse_math=False)
+        self.ax.set_ylabel(_short(card.call(sample.columns[1].name)), fontsize=TEXT, parse_math=False)
 
-    def _bars(self, columns: tuple[Column, ...]) -> None:
+    def _bars(self, card: Card, columns: tuple[Column, ...]) -> None:
         rows = np.arange(len(columns))[::-1]
         self.ax.set_ylim(-0.6, len(columns) - 0.4)
-        self.ax.set_yticks(rows, [_short(column.name) for column in columns], parse_math=False)
+        self.ax.set_yticks(rows, [_short(card.call(column.name)) for column in columns], parse_math=False)
         self.ax.set_xticks([-1, -0.5, 0, 0.5, 1], ["−1", "−½", "0", "½", "1"])
         self.ax.set_xlabel("weight", fontsize=TEXT)
         self.marks.append(self.ax.axvline(0, color="#888888", linewidth=1, zorder=1))

@@ -21,7 +21,7 @@ TOP = 14.2
 ENOUGH = 4  # repeats for a band
 GAP = 0.105  # height of a line of a name, in heights of the axes
 STYLES: dict[str, tuple[str, Any, str]] = {
-    "plain": (COLOURS["non-private"], (0, (6, 3)), "no protection"),
+    "plain": (COLOURS["non-private"], "-", "no protection"),
     "tokens": ("#6A3D9A", "-.", "tokens"),
     "private": (COLOURS["private"], "-", "noise"),
 }
@@ -36,7 +36,9 @@ class _Way:
     def __init__(self, figure: Figure, ax: Any, way: str, y: float) -> None:
         colour, dash, name = STYLES[way]
         self.band = ax.fill_between([1], [0], [0], alpha=0.3, color=colour, linewidth=0, animated=True)
-        (self.line,) = ax.plot([], [], color=colour, linestyle=dash, linewidth=2.6, animated=True, zorder=4)
+        beneath = {"linewidth": 7.5, "alpha": 0.55, "zorder": 3}  # for other lines may come to lie on it
+        look: dict[str, Any] = beneath if way == "plain" else {"linewidth": 2.6, "zorder": 4}
+        (self.line,) = ax.plot([], [], color=colour, linestyle=dash, animated=True, **look)
         self.name = _ends.name(ax, colour, name)
         figure.text(0.012, y, name, color=colour, fontsize=SMALL, fontweight="bold", va="center")
         words: dict[str, Any] = {
@@ -69,7 +71,9 @@ class Picture:
         self.key.set_text("mean and 95 % band · dots: single secrets under noise · 13.3 bits are all of it")
         self.ax.axhline(secrets.guessing(), color=COLOURS["floor"], linewidth=1.5, linestyle=(0, (2, 2)), zorder=2)
         self.ways = {way: _Way(figure, self.ax, way, y) for way, y in zip(STYLES, ROWS, strict=True)}
-        (self.limit,) = self.ax.plot([], [], color=LIMIT[0], linewidth=2, linestyle=(0, (1, 1)), animated=True)
+        (self.limit,) = self.ax.plot(
+            [], [], color=LIMIT[0], linewidth=2, linestyle=(0, (1, 1)), animated=True, zorder=5
+        )
         (self.dots,) = self.ax.plot([], [], "o", color=COLOURS["private"], markersize=4, alpha=0.35, animated=True)
         self.limit_name = _ends.name(self.ax, *LIMIT)
         self.guess_name = _ends.name(self.ax, COLOURS["floor"], "guessing")

@@ -196,7 +196,7 @@ def _note(result: Result) -> str:
             f"{result.left.secret} at k = {result.settings.k}: smallest group {group.k} · l = {group.distinct} "
             f"(by entropy {group.entropy:.2f}) · t = {group.t:.2f}"
         )
-    words, names = "", list(result.kept)
+    words, names = "", [datasets.card(result.settings.dataset).call(name) for name in result.kept]
     while names and len(words) + len(names[0]) < 58:
         words += ("" if not words else ", ") + names.pop(0)
     return f"kept: {words}" + (f" and {len(names)} more" if names else "")

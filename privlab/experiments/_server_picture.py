@@ -89,11 +89,12 @@ class Picture:
 
     def _background(self, result: Result) -> None:
         s, number = result.settings, len(result.columns)
-        self.title.set_text(f"What can the server read of a person, on {datasets.card(s.dataset).short}?")
+        card = datasets.card(s.dataset)
+        self.title.set_text(f"What can the server read of a person, on {card.short}?")
         self.key.set_text("bars: read from what comes out · grey marks: guessing the commonest · lines: 95 %")
         self.ax.set_ylim(number - 0.4, -0.6)
         every = -(-number // SHOWN)
-        self.ax.set_yticks(range(0, number, every), [_short(name) for name in result.columns[::every]])
+        self.ax.set_yticks(range(0, number, every), [_short(card.call(name)) for name in result.columns[::every]])
         low, high = EDGES[s.protect]
         self.numbers.set_xlim(low, high)
         self.numbers.set_xticks([low, (low + high) / 2, high])

@@ -176,14 +176,15 @@ class Picture:
             if s.view == "errors"
             else f"How far is a private {name} from the truth?"
         )
+        column = datasets.card(s.dataset).call(s.column)
         if bars:
             self._still_bars(result)
-            self.key.set_text(f"{s.column} · bars: the truth · dots: one release · sticks: 95 in 100")
+            self.key.set_text(f"{column} · bars: the truth · dots: one release · sticks: 95 in 100")
             return True
         self.key.set_text(
-            f"{s.column}, {title} · black dot: measured on the releases"
+            f"{column}, {title} · black dot: measured on the releases"
             if s.view == "errors"
-            else f"{s.column}, {title} · dots: single releases, fresh noise in each"
+            else f"{column}, {title} · dots: single releases, fresh noise in each"
         )
         one = data.column(s.dataset, s.column)
         low, high = float(one.low or 0), float(one.high or 0)
@@ -224,7 +225,8 @@ class Picture:
         ax.set_xscale("linear")
         ax.set_xlim(-0.6, len(edges) - 1.4)
         ax.set_xticks(np.arange(0, len(edges), 2) - 0.5, [data_words(float(edge)) for edge in edges[::2]])
-        ax.set_xlabel(result.settings.column, fontsize=TEXT, parse_math=False)
+        card = datasets.card(result.settings.dataset)
+        ax.set_xlabel(card.call(result.settings.column), fontsize=TEXT, parse_math=False)
         ax.set_ylabel("rows", fontsize=TEXT)
         ticks = np.linspace(0, n, 6)
         ax.set_yticks(ticks, [data_words(float(tick)) for tick in ticks])

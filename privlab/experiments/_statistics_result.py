@@ -251,14 +251,15 @@ class Result:
     def sentence(self) -> str:
         """How far a release is from the truth, and why."""
         s, (lower, upper) = self.settings, self.bounds
-        title = datasets.card(s.dataset).short
+        card = datasets.card(s.dataset)
+        title, column = card.short, card.call(s.column)
         put = (
             f"With ε = {s.epsilon:.3g}, upper bound = {s.upper:.3g} % of the public range ({data_words(upper)}) and "
             f"lower bound = {s.lower:.3g} % ({data_words(lower)})"
         )
         if s.statistic == "histogram":
             return (
-                f"{put}, 95 in 100 bars of a private histogram of {s.column} ({title}) are within "
+                f"{put}, 95 in 100 bars of a private histogram of {column} ({title}) are within "
                 f"±{data_words(self.within)} rows of the truth. Small bars drown first: the noise is as large for them "
                 "as for tall ones."
             )
@@ -270,7 +271,7 @@ class Result:
         name = what.get(s.statistic, s.statistic)
         relative = f" ({100 * self.within / abs(truth):.2g} % of it)" if truth else ""
         words = [
-            f"{put}, 95 in 100 private releases of the {name} of {s.column} ({title}) are within "
+            f"{put}, 95 in 100 private releases of the {name} of {column} ({title}) are within "
             f"±{data_words(self.within)} of the truth, {data_words(truth)}{relative}."
         ]
         bias, noise = self.parts

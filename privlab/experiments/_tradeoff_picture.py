@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from privlab.experiments._tradeoff_result import Curve, Result
 
-DOTS = 4  # with fewer seeds than this, the trainings themselves are shown in place of a band
 EPSILON_TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
 CLIP_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10)
 EPSILON_LABEL = "←  more private       privacy budget ε       more accurate  →"
@@ -47,7 +46,7 @@ class _Line:
         self.artists: list[Artist] = [self.release, self.band, self.dots, self.line, self.name]
 
     def show(self, x: Any, curve: Curve, label: str, factor: float) -> None:
-        e, few = curve.estimate, len(curve.scores) < DOTS
+        e, few = curve.estimate, len(curve.scores) < uncertainty.ENOUGH  # the trainings themselves stand for a band
         mean = factor * e.mean
         self.line.set_data(x, mean)
         self.dots.set_data(np.tile(x, len(curve.scores)), factor * curve.scores.ravel())

@@ -120,7 +120,8 @@ class Result:
             }
             columns |= {"noise_multiplier": self.noise_multiplier, "trainings": len(curve.scores), "mean": e.mean}
             columns |= {"mean low": e.mean - e.band, "mean high": e.mean + e.band}
-            columns |= {"release low": e.mean - e.release, "release high": e.mean + e.release}
+            release = e.release if len(curve.scores) >= uncertainty.ENOUGH else np.full_like(e.mean, np.nan)
+            columns |= {"release low": e.mean - release, "release high": e.mean + release}
             parts.append(pd.DataFrame(columns))
         return pd.concat(parts, ignore_index=True)
 
@@ -162,9 +163,15 @@ class Result:
             f"With {self.readout} (noise σ = {self.noise_multiplier[k]:.3g}), {models.CATALOGUE[curve.model].label} on "
             f"{data.card.short} {does.format(self.show(float(e.mean[k])))}"
         ]
-        if len(curve.scores) > 1:
+        seen = curve.scores[:, k]
+        if len(seen) >= uncertainty.ENOUGH:
             low, high = e.mean[k] - e.release[k], min(1.0, e.mean[k] + e.release[k])
             words.append(f"; one release would fall between {self.show(low)} and {self.show(high)}")
+        elif len(seen) > 1:
+            words.append(
+                f"; its {len(seen)} trainings lie between {self.show(seen.min())} and {self.show(seen.max())}, "
+                "too few to say where one release would fall"
+            )
         off = uncertainty.split_error(curve.held, self.loss_scale)
         shift = f"{100 * off:.1f} points" if self.percent else f"{off:.2f}"
         words.append(f" (other test {data.unit}s would move this by up to ±{shift}). ".replace("persons", "people"))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from importlib import import_module
 from typing import TypeVar
 
-from privlab import accounting, cores, dpsgd
+from privlab import accounting, cores, dpsgd, workers
 
 T = TypeVar("T")
+BREATH = 0.04  # seconds
 
 
 def for_the_accountant() -> Iterator[None]:
@@ -31,6 +33,13 @@ def meanwhile(work: Callable[[], object]) -> Iterator[None]:
     warming.start()
     while warming.is_alive():
         warming.join(dpsgd.PATIENCE)
+        yield
+
+
+def a_breath(painted: float) -> Iterator[None]:
+    """Leave the cores to the browser for a moment after `painted`, so that a first picture is soon on the screen."""
+    while not workers.is_here() and time.perf_counter() - painted < BREATH:
+        time.sleep(BREATH / 10)
         yield
 
 

@@ -63,6 +63,7 @@ class Settings(Controls):
     )  # fmt: skip
     epsilon: float = control(
         default=1.0, label="budget ε of the plan", low=0.01, high=100, slider=(0.05, 10), scale="log", advanced=True,
+        offered=lambda settings, value: settings.view == "plan",
         hint="What all queries of the plan may spend together.",
     )  # fmt: skip
 

@@ -122,9 +122,9 @@ def _two_worlds(settings: Settings, sigma: float) -> Iterator[Result | None]:
 
 
 def _bounds(settings: Settings, without: Array, with_: Array, whole: bool) -> dict[str, audit.Bound]:
-    """The bounds by family; that for sampled noise takes its time and comes once all runs are there."""
+    """The bounds by family; that for sampled noise, where there is any, takes its time and comes with the last run."""
     s = settings
-    families = [name for name in FAMILIES if name != "pld" or whole or s.sampling_rate == 1]
+    families = [name for name in FAMILIES if name != "pld" or (whole and s.sampling_rate < 1)]
     given: dict[str, Any] = {"sampling_rate": s.sampling_rate, "steps": s.steps, "confidence": s.confidence}
     return {name: audit.lower_bound(without, with_, delta=DELTA, family=name, **given) for name in families}
 

@@ -42,8 +42,8 @@ class Settings(Controls):
 
     epsilon: float = control(
         default=1.0, label="privacy budget ε, for a whole client", low=0.05, high=100, slider=(0.05, 10), scale="log",
-        ends=("more private", "more accurate"),
-        hint="For everything a client holds, over all rounds together. Of no effect without protection.",
+        ends=("more private", "more accurate"), offered=lambda settings, value: settings.protect != "none",
+        hint="For everything a client holds, over all rounds together.",
     )  # fmt: skip
     clients: int = control(
         default=200, label="clients N", low=2, high=5000, slider=(5, 1000), scale="log", ends=("few", "many"),
@@ -70,7 +70,8 @@ class Settings(Controls):
     dataset: str = _choices.data("adult", _datasets)
     clip_norm: float = control(
         default=0.3, label="clipping norm C", low=0.01, high=10, slider=(0.03, 3), scale="log", places=61,
-        hint="The longest update that counts in full. Of no effect without protection.", advanced=True,
+        offered=lambda settings, value: settings.protect != "none",
+        hint="The longest update that counts in full.", advanced=True,
     )  # fmt: skip
     participation: float = control(
         default=0.37, label="participation q", low=0.01, high=1, slider=(0.01, 1), scale="log", places=41,
@@ -82,6 +83,7 @@ class Settings(Controls):
     )  # fmt: skip
     local_epochs: int = control(
         default=1, label="local epochs", low=1, high=20, slider=(1, 10), places=10, advanced=True,
+        offered=lambda settings, value: settings.algorithm != "fedsgd",
         hint="Passes over its own rows that a client makes in a round (FedAvg).",
     )  # fmt: skip
     dropout: float = control(

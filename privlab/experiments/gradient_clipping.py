@@ -17,6 +17,7 @@ from privlab.experiments import _gradient_clipping_pulls as pulls
 from privlab.experiments._gradient_clipping_groups import OUTCOME, by_column, columns
 from privlab.experiments._gradient_clipping_picture import Picture
 from privlab.experiments._gradient_clipping_result import VIEWS, Cut, Payers, Result, Trade
+from privlab.experiments._waiting import a_breath
 from privlab.settings import Controls, choice, control
 
 __all__ = ["Picture", "Result", "Settings", "prepare", "run"]
@@ -49,7 +50,7 @@ class Settings(Controls):
     )  # fmt: skip
     dataset: str = _choices.data("adult", _fitting)
     group: str = choice(
-        default="sex", label="groups", among=_columns,
+        default="sex", label="groups", among=_columns, words=_choices.called,
         offered=lambda settings, name: name in columns(datasets.card(settings.dataset)),
         hint="Groups to compare: by what is predicted, or by what people may wish to hide.",
     )  # fmt: skip
@@ -229,9 +230,8 @@ def run(settings: Settings) -> Iterator[Result | None]:
                 painted = time.perf_counter()
             else:
                 yield None
-        while seeds.start == 0 and time.perf_counter() - painted < tradeoff.BREATH:
-            time.sleep(tradeoff.BREATH / 10)
-            yield None
+        if seeds.start == 0:
+            yield from a_breath(painted)
     yield gathered.result()
 
 

@@ -52,6 +52,7 @@ class Settings(Controls):
     )  # fmt: skip
     looks: int = control(
         default=40, label="moves of the slider", low=2, high=200, slider=(10, 80), places=71, advanced=True,
+        offered=lambda settings, value: settings.view == "budget",
         hint="How often the simulated hand moves the slider.",
     )  # fmt: skip
     seed: int = control(default=0, label="seed", low=0, high=2**31 - 1, slider=(0, 20), places=21, advanced=True)

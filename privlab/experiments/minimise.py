@@ -45,11 +45,13 @@ class Settings(Controls):
     )  # fmt: skip
     budget: float = control(
         default=1.0, label="accuracy you may lose (points)", low=0, high=50, slider=(0, 10), places=101,
+        offered=lambda settings, value: settings.view != "groups",
         hint="With how few columns does the model stay within it?",
     )  # fmt: skip
     epsilon: float = control(
         default=1.0, label="privacy budget ε of the model", low=0.01, high=100, slider=(0.05, 10), scale="log",
         ends=("more private", "more accurate"), hint="One model is trained with noise for it, one without noise.",
+        offered=lambda settings, value: settings.view != "groups",
     )  # fmt: skip
     dataset: str = _choices.data("adult", _offered)
     view: str = choice(
@@ -65,10 +67,12 @@ class Settings(Controls):
     )  # fmt: skip
     years: int = control(
         default=3, label="years a row is kept", low=1, high=5, slider=(1, 5), advanced=True,
+        offered=lambda settings, value: settings.view == "age",
         hint="Older rows are deleted. Of these data only RAND's rows have an age, in years of its study.",
     )  # fmt: skip
     seeds: int = control(
         default=8, label="trainings", low=2, high=200, slider=(2, 40), scale="log", places=20, advanced=True,
+        offered=lambda settings, value: settings.view != "groups",
         hint="Independent trainings at every point: more of them narrow the bands.",
     )  # fmt: skip
     seed: int = control(default=0, label="seed", low=0, high=2**31 - 1, slider=(0, 20), places=21, advanced=True)

@@ -67,10 +67,11 @@ class Settings(Controls):
     dataset: str = _choices.data("breast_cancer", _suitable)
     clusters: int = control(
         default=3, label="groups k", low=2, high=12, slider=(2, 8), places=7, advanced=True,
-        hint="Of k-means alone.",
+        offered=lambda settings, value: settings.learner == "clusters", hint="Of k-means alone.",
     )  # fmt: skip
     depth: int = control(
         default=3, label="depth", low=1, high=3, slider=(1, 3), places=3, advanced=True,
+        offered=lambda settings, value: settings.learner in ("tree", "forest"),
         hint="Questions from the root to a leaf; of the tree and the forest.",
     )  # fmt: skip
     seeds: int = control(

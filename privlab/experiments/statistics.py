@@ -15,6 +15,7 @@ from privlab.experiments import _statistics_data as data
 from privlab.experiments import _statistics_release as release
 from privlab.experiments._statistics_picture import Picture
 from privlab.experiments._statistics_result import BINS, Curve, Result
+from privlab.experiments._waiting import a_breath
 from privlab.settings import Controls, choice, control
 
 __all__ = ["FRESH", "Picture", "Result", "Settings", "run"]
@@ -22,7 +23,6 @@ __all__ = ["FRESH", "Picture", "Result", "Settings", "run"]
 FRESH = ("released",)
 FIRST, FIRST_QUANTILES, BATCH = 200, 40, 200
 CANDIDATES = 101
-BREATH = 0.04  # seconds that the cores are left to the browser, so that a first picture is soon on the screen
 PRIVATE, ACCURATE = "more private", "more accurate"
 WORDS = {
     "mean": "mean",
@@ -59,7 +59,7 @@ class Settings(Controls):
     )  # fmt: skip
     dataset: str = _choices.data("german")
     column: str = choice(
-        default="credit_amount", label="column", among=_columns,
+        default="credit_amount", label="column", among=_columns, words=_choices.called,
         offered=lambda settings, name: name in data.columns(settings.dataset),
         hint="Its public range is on the data set's card.",
     )  # fmt: skip
@@ -77,14 +77,17 @@ class Settings(Controls):
     )  # fmt: skip
     contributions: int = control(
         default=5, label="rows kept of each person", low=1, high=100, slider=(1, 10), places=10, advanced=True,
+        offered=lambda settings, value: datasets.card(settings.dataset).max_rows_per_person > 1,
         hint="Further rows of a person are left out. The noise grows with the rows kept.",
     )  # fmt: skip
     quantile: float = control(
         default=0.5, label="which quantile", low=0.01, high=0.99, slider=(0.01, 0.99), places=99, advanced=True,
+        offered=lambda settings, value: settings.statistic == "quantile",
         hint="0.5 is the median: half of the rows lie below.",
     )  # fmt: skip
     delta: float = control(
         default=1e-5, label="δ", low=1e-12, high=0.1, slider=(1e-9, 1e-3), scale="log", places=19, advanced=True,
+        offered=lambda settings, value: settings.mechanism == "gaussian",
         hint="Gaussian noise only: the chance left outside the promise; below 1 in the number of people.",
     )  # fmt: skip
     releases: int = control(
@@ -135,9 +138,7 @@ def run(settings: Settings) -> Iterator[Result | None]:
     make = {"quantile": _quantile, "histogram": _histogram}.get(settings.statistic, _number)
     painted = -math.inf
     for number, result in enumerate(make(settings)):
-        while time.perf_counter() - painted < BREATH:
-            time.sleep(BREATH / 10)
-            yield None
+        yield from a_breath(painted)
         yield result
         if number == 0:
             painted = time.perf_counter()

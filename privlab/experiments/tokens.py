@@ -38,10 +38,12 @@ class Settings(Controls):
     people: int = control(
         default=1000, label="people n", low=10, high=20_000, slider=(10, 20_000), scale="log",
         ends=("few", "many"), hint="How many people are in the table.",
+        offered=lambda settings, value: settings.view != "text",
     )  # fmt: skip
     digits: int = control(
         default=5, label="unknown digits d", low=3, high=7, slider=(3, 6), places=4,
-        ends=("easy", "hard"), hint="Of a telephone number, when all values are tried: 10 times the work for each.",
+        ends=("easy", "hard"), offered=lambda settings, value: settings.view == "reverse",
+        hint="Of a telephone number, when all values are tried: 10 times the work for each.",
     )  # fmt: skip
     view: str = choice(
         default="reverse", label="attack", among=lambda: tuple(VIEWS), words=lambda view: VIEWS[view],
@@ -55,6 +57,7 @@ class Settings(Controls):
     )  # fmt: skip
     seeds: int = control(
         default=10, label="repeats", low=1, high=100, slider=(2, 40), scale="log", places=20, advanced=True,
+        offered=lambda settings, value: settings.view in ("frequency", "link"),
         hint="How often people are drawn anew, for counting and for two tables.",
     )  # fmt: skip
     seed: int = control(default=0, label="seed", low=0, high=2**31 - 1, slider=(0, 20), places=21, advanced=True)

@@ -17,14 +17,13 @@ from privlab.dpsgd import Array
 from privlab.experiments import _choices
 from privlab.experiments._tradeoff_picture import Picture
 from privlab.experiments._tradeoff_result import Curve, Result, compare
-from privlab.experiments._waiting import for_the_accountant
+from privlab.experiments._waiting import a_breath, for_the_accountant
 from privlab.settings import Controls, Handle, choice, control
 
 __all__ = ["Picture", "Result", "Settings", "compare", "prepare", "run"]
 
 FIRST_SEEDS = 2  # trained before the first picture: one for each of two cores; of a network, whose blocks share them, 1
 REPAINT = 0.06  # seconds between two pictures
-BREATH = 0.04  # seconds that the cores are left to the browser, so that a first picture is soon on the screen
 CLIP_GRID = np.geomspace(0.1, 10, 16)
 PRIVATE, ACCURATE = "more private", "more accurate"
 
@@ -299,9 +298,8 @@ def run(settings: Settings) -> Iterator[Result | None]:
                 painted = time.perf_counter()
             else:
                 yield None
-        while seeds.start == 0 and time.perf_counter() - painted < BREATH:
-            time.sleep(BREATH / 10)
-            yield None
+        if seeds.start == 0:
+            yield from a_breath(painted)
     try:
         while not slow.queue.finished:
             slow.queue.advance()

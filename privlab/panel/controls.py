@@ -53,8 +53,9 @@ class Slider:
             self._moved(self.name, change["new"])
 
     def show(self, settings: Controls) -> None:
-        """Stand where the settings are, at a position of their own if they are between two."""
+        """Stand where the settings are, at a position of their own if they are between two; hidden without effect."""
         value = getattr(settings, self.name)
+        self.widget.layout.display = None if self.control.offered(settings, value) else "none"
         self._quiet = True
         try:
             if self.handle is not None or value not in self.places:
