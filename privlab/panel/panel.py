@@ -78,6 +78,9 @@ class Panel(w.VBox):
 
     def _body(self) -> w.Widget:
         self._plain, self._advanced = controls.make(type(self._settings), self._on_move)
+        for one in (*self._plain, *self._advanced):
+            if one.name in getattr(self._module, "unused", ()):
+                one.widget.layout.display = "none"
         self._problem, self._picture, self._note, self._details = w.HTML(), w.HTML(), w.HTML(), w.HTML()
         self._mode = w.HTML(_mode(explain.TEACHING) if self._ledger is None else "")
         self._code = w.Text(
