@@ -170,7 +170,7 @@ class Panel(w.VBox):
         """Stop and take every widget of the panel away."""
         if self.comm is not None:  # None once closed, or if the settings were refused
             self._runner.stop()
-            _close_all(self, set())
+            close_all(self)
 
     def _move_to(self, settings: Any) -> None:
         with self._runner.lock:
@@ -326,13 +326,14 @@ def _resumed(first: Any, run: Generator[Any, None, None]) -> Generator[Any, None
     yield from run
 
 
-def _close_all(widget: w.Widget, seen: set[int]) -> None:
+def close_all(widget: w.Widget, seen: set[int] | None = None) -> None:
     """Close a widget with its children, layouts and styles, which ipywidgets leaves open."""
+    seen = set() if seen is None else seen
     if id(widget) in seen:
         return
     seen.add(id(widget))
     parts = [*getattr(widget, "children", ()), getattr(widget, "layout", None), getattr(widget, "style", None)]
     for part in parts:
         if isinstance(part, w.Widget):
-            _close_all(part, seen)
+            close_all(part, seen)
     w.Widget.close(widget)

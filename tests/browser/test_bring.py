@@ -1,0 +1,68 @@
+"""A file of one's own, from the upload to the first private picture, by mouse and keyboard in JupyterLab."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from playwright.sync_api import Browser
+
+from privlab import cards
+from tests.browser import rooms
+from tests.browser.rooms import View
+
+SENTINEL = "7171"  # in thousands: a place that one person of the file lives in
+CELL = """
+import privlab
+ledger = privlab.Ledger("book/own.ledger", epsilon=3, delta=1e-4, key="apart/key", head="apart/head")
+privlab.bring(ledger=ledger)
+"""
+
+
+def test_an_uploaded_file_is_declared_and_looked_at(browser: Browser, tmp_path: Path) -> None:
+    room = tmp_path / "room"
+    (room / "book").mkdir(parents=True)
+    (tmp_path / "home").mkdir()
+    planted = (cards.folder() / "votes.csv").read_text("utf-8").replace("\n190,", f"\n{SENTINEL},", 1)
+    (tmp_path / "my votes.csv").write_text(planted, "utf-8")
+    notebook = rooms.write_notebook(room / "own.ipynb", CELL)
+    with rooms.jupyterlab(notebook, tmp_path / "home") as address:
+        page = browser.new_page(viewport=rooms.VIEWPORT)
+        errors = rooms.listen(page)
+        page.goto(address(notebook))
+        rooms.run_all(page)
+        form = page.locator(".privlab-bring")
+        form.get_by_role("button", name="Upload").wait_for(timeout=1000 * rooms.PATIENCE)
+
+        form.locator("input[type=file]").set_input_files(__file__)
+        form.locator(".privlab-problem").filter(has_text="in every line, as in its first").wait_for()
+        form.locator("input[type=file]").set_input_files(tmp_path / "my votes.csv")
+        form.get_by_text("my votes.csv, 9 columns").wait_for()
+        assert form.locator(".privlab-problem").count() == 0
+
+        declared = [("Age", "number", "18 to 100"), ("Own place (1 left to 7 right)", "number", "1 to 7"),
+                    ("Clinton's place (1-7)", "number", "1 to 7"), ("Vote", "categories", "Clinton, Dole")]  # fmt: skip
+        for name, kind, public in declared:
+            row = form.locator(".privlab-row").filter(has=page.get_by_text(name, exact=True))
+            row.locator("select").select_option(kind)
+            row.locator("input[type=text]").first.fill(public)
+        form.get_by_label("number of people n").fill("944")
+        form.get_by_label("number of people n").press("Enter")
+        register = form.get_by_role("button", name="Register, and pay for a first look")
+        register.focus()
+        register.press("Enter")
+        view = View.first(page)
+        seen = view.settled()
+        assert seen.settings["dataset"] == "own-1"
+        assert "one DP-SGD logistic model on Your data was released" in seen.sentence
+        assert "of the budget ε = 3 is spent" in form.inner_text()
+        assert not form.get_by_text("bounds too wide").is_visible(), "a setting that no look depends on"
+
+        page.screenshot(path=tmp_path / "bring.png", full_page=True)
+        page.keyboard.press("Control+s")
+        page.wait_for_timeout(1500)
+        assert SENTINEL not in page.content()
+        assert errors == []
+        page.close()
+    kept = json.dumps(json.loads(notebook.read_text("utf-8")))
+    assert SENTINEL not in kept
