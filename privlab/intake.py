@@ -19,10 +19,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from privlab.cards import folder
 from privlab.schema import Schema
 from privlab.tables import pd
 
-__all__ = ["LIMITS", "Limits", "read", "typed"]
+__all__ = ["LIMITS", "Limits", "example", "read", "typed"]
 
 BLOCK = 1 << 20  # bytes looked at at once
 OTHERS = (  # what else a file may be, by how it begins
@@ -315,3 +316,8 @@ def typed(table: pd.DataFrame, schema: Schema, person: str | None = None) -> pd.
 def _word(value: Any) -> str:
     """A category as it is typed: 1.0 of a column of numbers is 1."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+
+
+def example() -> Path:
+    """Where the shipped example of a file of one's own lies: how 944 Americans meant to vote in 1996."""
+    return folder() / "votes.csv"

@@ -32,12 +32,12 @@ def read(file: BinaryIO, size: int, limits: Limits) -> pd.DataFrame:
         words = [field.name for field in found.schema_arrow if _is_text(field.type, pa)]
         if words:  # texts stay in dictionaries, however often they are repeated
             found = pq.ParquetFile(file, read_dictionary=words, thrift_string_size_limit=FOOTER)
-        parts, done = [], 0
+        parts, done, before = [], 0, pa.total_allocated_bytes()
         for batch in found.iter_batches(BATCH):
             done += batch.num_rows
             if done > limits.rows:
                 raise limits.refuse("rows", limits.rows, "more")
-            if pa.total_allocated_bytes() > limits.text:
+            if pa.total_allocated_bytes() - before > limits.text:
                 raise limits.refuse("bytes once unpacked", limits.text, "more")
             _check_cells(batch, done - batch.num_rows, limits, pa)
             parts.append(batch.to_pandas())
