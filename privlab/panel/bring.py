@@ -153,18 +153,20 @@ class Bring(w.VBox):
             _heading("2 · What is public about it"),
             self._told,
             self._list,
-            self._draft,
+            w.HBox([self._draft]),
         ]
 
     def _people(self) -> list[w.Widget]:
-        style = {"description_width": "150px"}
-        self._target = w.Dropdown(options=[], description="predict", style=style)
-        self._person = w.Dropdown(options=[EACH], description="whose row it is", style=style)
+        style, wide = {"description_width": "150px"}, w.Layout(width="400px")
+        self._target = w.Dropdown(options=[], description="predict", style=style, layout=wide)
+        self._person = w.Dropdown(options=[EACH], description="whose row it is", style=style, layout=wide)
         self._n = w.Text(
             description="number of people n", placeholder="known without the file", style=style,
-            tooltip="the public number of people",
+            tooltip="the public number of people", layout=wide,
         )  # fmt: skip
-        self._most = w.Text(value="1", description="most rows of one", style=style, tooltip="a public bound")
+        self._most = w.Text(
+            value="1", description="most rows of one", style=style, tooltip="a public bound", layout=wide
+        )
         return [_heading("3 · Who is protected"), w.HBox([self._target, self._person]), w.HBox([self._n, self._most])]
 
     def _budget(self) -> list[w.Widget]:
@@ -172,7 +174,9 @@ class Bring(w.VBox):
         self._epsilon = w.Text(value="3", description="budget ε", style=style, layout=narrow)
         self._delta = w.Text(description="budget δ", placeholder="a tenth of 1/n", style=style, layout=narrow)
         self._first = w.Text(value="1", description="first look at ε", style=style, layout=narrow)
-        self._file = w.Text(value="own-data.ledger", description="ledger's file", style=style)
+        self._file = w.Text(
+            value="own-data.ledger", description="ledger's file", style=style, layout=w.Layout(width="400px")
+        )
         self._problem, self._below = w.HTML(), w.VBox()
         done = self._button(
             "Register, and pay for a first look", "from here on every look is charged", self._register,
