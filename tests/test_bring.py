@@ -136,7 +136,7 @@ def test_a_draft_is_a_leak_until_each_line_is_confirmed(form: Bring) -> None:
     pay.public.value, job.public.value = "", ""
     press(form, "Draft from the rows (leaks)")
     assert (pay.public.value, job.public.value, vote.public.value) == ("0 to 89", "a, b, c", "no, yes")
-    assert who.public.value == ""
+    assert (who.public.value, who.problem.value) == ("", "")
     press(form, "Register, and pay for a first look")
     assert problems(form)[:2] == ["Read from the rows: a leak until you confirm it, or type what is public."] * 2
     pay.confirmed.value, job.public.value = True, "a, b, c, d"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import base64
+import time
 from pathlib import Path
 
 from playwright.sync_api import Browser, Locator, Page
@@ -11,7 +12,8 @@ from privlab import cards
 from tests.browser import rooms
 from tests.browser.rooms import View
 
-SENTINEL = "7171"  # in thousands: a place that one person of the file lives in
+SENTINEL = "7173591827"  # what one person of the file has for the size of their place
+SAVED = {"@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True}}  # with what the widgets hold
 CELL = """
 import privlab
 ledger = privlab.Ledger("book/own.ledger", epsilon=3, delta=1e-4, key="apart/key", head="apart/head")
@@ -33,7 +35,7 @@ def test_an_uploaded_file_is_declared_and_looked_at(browser: Browser, tmp_path: 
     planted = (cards.folder() / "votes.csv").read_text("utf-8").replace("\n190,", f"\n{SENTINEL},", 1)
     (tmp_path / "my votes.csv").write_text(planted, "utf-8")
     notebook = rooms.write_notebook(room / "own.ipynb", CELL)
-    with rooms.jupyterlab(notebook, tmp_path / "home") as address:
+    with rooms.jupyterlab(notebook, tmp_path / "home", SAVED) as address:
         page = browser.new_page(viewport=rooms.VIEWPORT)
         errors = rooms.listen(page)
         page.goto(address(notebook))
@@ -65,11 +67,14 @@ def test_an_uploaded_file_is_declared_and_looked_at(browser: Browser, tmp_path: 
         assert "of the budget ε = 3 is spent" in form.inner_text()
         assert not form.get_by_text("bounds too wide").is_visible(), "a setting that no look depends on"
 
-        page.screenshot(path=tmp_path / "bring.png", full_page=True)
         page.keyboard.press("Control+s")
-        page.wait_for_timeout(1500)
-        assert SENTINEL not in page.content()
+        until = time.monotonic() + rooms.PATIENCE
+        while "widget-state+json" not in (kept := notebook.read_text("utf-8")):
+            assert time.monotonic() < until, "the notebook must be saved, with its widgets"
+            page.wait_for_timeout(100)
+        for told in (page.content(), kept):
+            assert SENTINEL not in told
+            assert base64.b64encode(SENTINEL.encode()).decode()[:12] not in told
+        assert "18 to 100" in kept
         assert errors == []
         page.close()
-    kept = json.dumps(json.loads(notebook.read_text("utf-8")))
-    assert SENTINEL not in kept
