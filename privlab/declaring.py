@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from privlab import intake
+from privlab.cards import Card
 from privlab.columns import Column
 from privlab.datasets import Dataset, from_frame
 from privlab.schema import Schema
 from privlab.tables import pd
 
-__all__ = ["column", "declare", "draft", "words"]
+__all__ = ["column", "declare", "draft", "script", "words"]
 
 DRAFTED = 50  # categories that a draft lists at most: more are likely names
 BETWEEN = re.compile(r"\s*([-+.\de]+)\s*(?:to|,|;|–|\.\.)\s*([-+.\de]+)\s*", re.IGNORECASE)
@@ -117,6 +118,18 @@ def words(one: Column) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(one.categories)
     return line.getvalue().replace(",", ", ") if not any("," in str(c) for c in one.categories) else line.getvalue()
+
+
+def script(card: Card, path: str) -> str:
+    """A program that declares the same of a file again."""
+    schema = card.schema
+    known = "".join(
+        f"    {one.name!r}: {words(one)!r},\n" if one.fill is None else f"    {one.name!r}: privlab.datasets.{one!r},\n"
+        for one in (*schema.columns, schema.target)
+    )
+    whose = "" if card.person is None else f", person={card.person!r}, max_rows_per_person={card.max_rows_per_person}"
+    call = f"privlab.declare({path!r}, target={schema.target.name!r}, columns=public, n={card.n}{whose})"
+    return f"import privlab\n\npublic = {{\n{known}}}\nmine = {call}\n"
 
 
 def draft(table: pd.DataFrame, name: str, kind: str) -> str:

@@ -200,6 +200,9 @@ def test_declared_in_code_and_nothing_read() -> None:
     first = int(people()["age"].iloc[int(mine.train_rows[0])])
     assert mine.X_train[0, 0] == pytest.approx(2 * (first - 18) / 82 - 1, abs=1e-6)
     assert mine.raw["age"].dtype == np.float64
+    outsider = privlab.run("minimise", dataset=mine, seeds=2, view="groups", secret="other")
+    assert outsider.kept == ("age", "job") or outsider.kept == ("job", "age")
+    assert "age, job" in " ".join(outsider.assumptions), "an outsider is taken to know all that was declared"
 
 
 def test_several_rows_of_one_person_stay_together() -> None:

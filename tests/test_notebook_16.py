@@ -16,7 +16,7 @@ def own() -> Iterator[Reader]:
 
 
 def test_every_panel_is_shown(own: Reader) -> None:
-    assert views(own) == {"open-declared", "form", "open-private", "open-attack"}
+    assert views(own) == {"open-declared", "form", "open-private", "open-spare"}
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,7 @@ def test_every_panel_is_shown(own: Reader) -> None:
         ("wide", [2, 3.16], [1.5, 10]),
         ("models", [1], [320, 2]),
         ("people", [1.1, 1.07], [11, 3.5, 110]),
+        ("fewest", [2], [1, 3, 4]),
     ],
 )
 def test_answers_are_judged(own: Reader, name: str, right: list[object], wrong: list[object]) -> None:
@@ -35,7 +36,7 @@ def test_answers_are_judged(own: Reader, name: str, right: list[object], wrong: 
 
 
 def test_placeholders_are_wrong(own: Reader) -> None:
-    for name in ("matters", "wide", "models", "people"):
+    for name in ("matters", "wide", "models", "people", "fewest"):
         shown = own.cells[f"answer-{name}"].outputs[-1]["data"]["text/plain"]
         assert shown.startswith("Not yet."), name
     assert printed(own.cells["check-form"]).startswith("Not yet. Fill in the form")
@@ -75,13 +76,17 @@ def test_a_forgotten_category_is_told_by_its_row(own: Reader) -> None:
     assert "Dole" not in said
 
 
-def test_the_attack_finds_what_the_text_says(own: Reader) -> None:
-    sentence = own.run("print(attack.wait().sentence)")
-    found = re.search(r"find ([\d.]+) of 100 members .* C = 1, ([\d.]+) of 100", sentence)
-    assert found is not None, sentence
-    plain, private = map(float, found.groups())
-    assert 2 < plain < 4
-    assert private < 1.6
+def test_an_outsider_finds_what_the_text_says(own: Reader) -> None:
+    found = re.findall(
+        r"right about ([\d.]+) % .* \(with all columns ([\d.]+) %; (\d) are enough.* record in ([\d.]+) of 100",
+        own.run("print(spare.wait().sentence)\nspare.set(columns=2)\nprint(spare.wait().sentence)"),
+    )
+    (full, whole, enough, many), (kept, _, _, few) = (map(float, one) for one in found)
+    assert full == whole
+    assert enough == 2
+    assert abs(kept - full) < 1
+    assert round(many) == 91
+    assert round(few) == 6
 
 
 def test_files_that_are_none_are_refused(own: Reader) -> None:

@@ -120,6 +120,7 @@ class Bring(w.VBox):
         self.ledger, self._given = ledger, ledger is not None
         self._table: pd.DataFrame | None = None
         self._rows: list[Row] = []
+        self._from = ""
         super().__init__([w.HTML(STYLE + FORM_STYLE), *self._source(), *self._people(), *self._budget()])
         self.add_class("privlab-bring")
         if path is not None:
@@ -146,7 +147,7 @@ class Bring(w.VBox):
         return [
             _heading("1 · The table"),
             _hint(
-                f"CSV (plain or gzip) or Parquet. An upload may have {UPLOAD // 10**6} MB; a larger file comes by path."
+                f"CSV (plain or gzip) or Parquet. An upload may have {UPLOAD // 10**6} MB, a larger one never arrives: give its path."
             ),
             w.HBox([self._upload, self._path, read]),
             self._source_problem,
@@ -223,9 +224,9 @@ class Bring(w.VBox):
         if not self._path.value.strip():
             raise ValueError("'path' must name a file. Got none.")
         path = Path(self._path.value.strip()).expanduser()
-        self._take(intake.read(path), path.name)
+        self._take(intake.read(path), path.name, str(path))
 
-    def _take(self, table: pd.DataFrame, name: str) -> None:
+    def _take(self, table: pd.DataFrame, name: str, path: str = "") -> None:
         if len(table.columns) > COLUMNS:
             raise ValueError(
                 f"A form takes at most {COLUMNS} columns. Got {len(table.columns):,}. Use privlab.declare."
@@ -233,7 +234,7 @@ class Bring(w.VBox):
         rows = [Row(column) for column in table.columns]
         for old in self._list.children:
             close_all(old)
-        self._table, self._rows = table, rows
+        self._table, self._rows, self._from = table, rows, path or name
         self._list.children = [row.widget for row in rows]
         names = list(table.columns)
         self._target.options, self._person.options = names, [EACH, *names]
@@ -278,7 +279,10 @@ class Bring(w.VBox):
         ledger = self._ledger(n)
         panel = Panel("own_data", ledger, dataset=made, epsilon=first)
         before, self.panel, self.dataset, self.ledger = self.panel, panel, made, ledger
-        self._below.children = [_hint(f"Registered as '{made.name}'. The ledger is {ledger.path}."), panel]
+        told = _hint(f"Registered as '{made.name}', for other panels too. The ledger is {ledger.path}.")
+        code = declaring.script(made.card, self._from)
+        details = f"<details class='privlab-hint'><summary>The same in code</summary><pre>{text(code)}</pre></details>"
+        self._below.children = [told, w.HTML(details), panel]
         if before is not None:
             before.close()
 

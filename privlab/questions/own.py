@@ -59,4 +59,9 @@ QUESTIONS = {
         "The noise is on the number of right answers, and it stays the same however many there are.",
         "The noise is added to how many test people it is right about. Divide it by ten times as many people.",
     ),
+    "fewest": Question(
+        lambda given: given == 2,
+        "Two columns tell the model all it can use, and an outsider next to nothing of who is who.",
+        "Look for the fewest columns where the curve has not yet fallen by a point; the sentence says it, too.",
+    ),
 }
