@@ -115,6 +115,22 @@ def test_from_upload_to_a_paid_picture(form: Bring, ledger: Ledger) -> None:
     assert [entry.what.partition(":")[0] for entry in ledger.entries()] == ["model", "test score"]
 
 
+def test_without_a_ledger_the_form_makes_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    form = privlab.bring()
+    upload(form, csv())
+    form._epsilon.value = "2"
+    declare(form, **PUBLIC)
+    assert problems(form) == []
+    assert form.ledger is not None
+    assert (form.ledger.epsilon, form.ledger.delta) == (2, 1e-4)
+    assert form.ledger.path == tmp_path / "work" / "own-data.ledger"
+    assert str(form.ledger.path) in state(form)
+    form.close()
+
+
 def test_a_problem_stands_beside_its_field_and_the_last_good_state_stays(form: Bring, ledger: Ledger) -> None:
     upload(form, csv())
     declare(form, **PUBLIC)

@@ -147,7 +147,8 @@ class Bring(w.VBox):
         return [
             _heading("1 · The table"),
             _hint(
-                f"CSV (plain or gzip) or Parquet. An upload may have {UPLOAD // 10**6} MB, a larger one never arrives: give its path."
+                f"CSV (plain or gzip) or Parquet. An upload may have {UPLOAD // 10**6} MB; a larger one never arrives: "
+                "give its path."
             ),
             w.HBox([self._upload, self._path, read]),
             self._source_problem,
@@ -173,7 +174,7 @@ class Bring(w.VBox):
     def _budget(self) -> list[w.Widget]:
         style, narrow = {"description_width": "150px"}, w.Layout(width="260px")
         self._epsilon = w.Text(value="3", description="budget ε", style=style, layout=narrow)
-        self._delta = w.Text(description="budget δ", placeholder="a tenth of 1/n", style=style, layout=narrow)
+        self._delta = w.Text(description="budget δ", placeholder="automatic", style=style, layout=narrow)
         self._first = w.Text(value="1", description="first look at ε", style=style, layout=narrow)
         self._file = w.Text(
             value="own-data.ledger", description="ledger's file", style=style, layout=w.Layout(width="400px")
