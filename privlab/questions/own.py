@@ -28,10 +28,10 @@ def _near_enough(wider: float) -> bool:
     return found is not None and bool(found.estimates[ALL].mean[0] >= found.estimates[DECLARED].mean[0] - 0.05)
 
 
-def _noise(people: float) -> float:
-    """Half of the 95 % interval of the noise on a test score at ε = 1, in points, with so many people in the test."""
-    epsilon, delta = SCORE_SHARE * 1.0, 1e-5
-    return 100 * 1.96 * accounting.gaussian_noise_multiplier(epsilon=epsilon, delta=delta) / people
+def _blur(given: float) -> bool:
+    """Half of the 95 % interval of the noise on a score at ε = 1, in points, with ten times the people in the test."""
+    noise = accounting.gaussian_noise_multiplier(epsilon=SCORE_SHARE, delta=1e-5)
+    return near(100 * 1.96 * noise / (10 * len(datasets.load("votes").y_test)), 0.1)(given)
 
 
 QUESTIONS = {
@@ -55,7 +55,7 @@ QUESTIONS = {
         "Count the dots in the private picture, and read its sentence.",
     ),
     "people": Question(
-        near(_noise(10 * len(datasets.load("votes").y_test)), 0.1),
+        _blur,
         "The noise is on the number of right answers, and it stays the same however many there are.",
         "The noise is added to how many test people it is right about. Divide it by ten times as many people.",
     ),
