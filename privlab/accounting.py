@@ -50,7 +50,7 @@ EPSILON_GRID = _significant(np.geomspace(0.05, 10, 16), 12)
 """The ε of a trade-off curve: 16 from 0.05 to 10, equally spaced on a log scale."""
 
 TABLE_SETTINGS: tuple[tuple[float, int, float], ...] = tuple(
-    (rate, 60, 1e-5) for rate in (0.02, 0.022, 0.033, 0.11, 0.37, 0.67, 1.0)
+    (rate, 60, 1e-5) for rate in (0.02, 0.022, 0.033, 0.11, 0.37, 0.67, 0.71, 1.0)
 )
 """The (sampling_rate, steps, delta) whose noise is shipped at every ε above: the usual ones of the data sets."""
 

@@ -9,11 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from privlab.columns import Array, Category, Column
+
+if TYPE_CHECKING:
+    from privlab.datasets import Dataset
 
 LEVELS = 5  # of coarseness, 0 to 4
 BINS = (0, 16, 8, 4, 2)  # of a number, at most, by level
@@ -156,6 +160,11 @@ class Coarse:
         parts = self._parts or tuple((category,) for category in self.column.categories)
         place = {category: index for index, part in enumerate(parts) for category in part}
         return np.array([place[category] for category in self.column.categories])
+
+
+def known(dataset: Dataset) -> tuple[str, ...]:
+    """What a stranger may know of a person beforehand: of a table of one's own, every column but the answer."""
+    return KNOWN.get(dataset.name) or tuple(column.name for column in dataset.schema.columns)
 
 
 def coarse(name: str, column: Column, level: int) -> Coarse:

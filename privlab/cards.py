@@ -20,7 +20,7 @@ from privlab.columns import Column
 from privlab.schema import Schema
 from privlab.tables import pd
 
-SHIPPED = ("adult", "credit", "german", "rand", "breast_cancer", "digits", "diabetes")
+SHIPPED = ("adult", "credit", "german", "rand", "votes", "breast_cancer", "digits", "diabetes")
 
 
 @dataclass(frozen=True)

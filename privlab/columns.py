@@ -130,7 +130,7 @@ class Column:
         return codes.astype(np.int32)
 
     def _scaled(self, values: pd.Series[Any]) -> Array:
-        numbers = self._numbers(values)
+        numbers = self.numbers(values)
         missing = np.isnan(numbers)
         if missing.any():
             if self.fill is None:
@@ -150,7 +150,8 @@ class Column:
             numbers, span = np.log1p(numbers), math.log1p(span)
         return (numbers * (2 / span) - 1).astype(np.float32)
 
-    def _numbers(self, values: pd.Series[Any]) -> npt.NDArray[np.float64]:
+    def numbers(self, values: pd.Series[Any]) -> npt.NDArray[np.float64]:
+        """A column's entries as numbers, missing ones as NaN; text that is no number is refused."""
         if isinstance(values.dtype, pd.CategoricalDtype):
             values = pd.Series(np.asarray(values))
         if pd.api.types.is_numeric_dtype(values) and values.dtype.kind != "c":

@@ -27,6 +27,7 @@ class Mode(Protocol):
     """What an experiment's module `private` holds."""
 
     Picture: type[Any]
+    UNUSED: tuple[str, ...]  # settings that a look does not depend on: a panel does not offer them
 
     def check(self, settings: Any) -> None:
         """Raise ValueError for settings that would show more than releases."""
@@ -117,6 +118,7 @@ class Private:
         self.__name__, self.Settings = module.__name__, module.Settings
         self.ledger, self._gate, self._rest, self._mode = ledger, gate, rest, module.private
         self.Picture = self._mode.Picture
+        self.unused: tuple[str, ...] = self._mode.UNUSED
         if hasattr(module, "prepare"):  # for idle moments; of an experiment with a private mode it looks at no data
             self.prepare = module.prepare
         self._paid = _looks.setdefault((ledger.name, name), {})

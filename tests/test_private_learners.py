@@ -214,7 +214,7 @@ def test_noise_is_new_in_every_repeat_and_a_seed_brings_it_back():
 
 def test_only_suitable_data_is_offered():
     offered = set(Settings.controls()["dataset"].among())
-    assert offered & set(cards.SHIPPED) == {"adult", "credit", "german", "breast_cancer"}
+    assert offered & set(cards.SHIPPED) == {"adult", "credit", "german", "votes", "breast_cancer"}
     for values in ({"dataset": "rand"}, {"dataset": "diabetes"}, {"learner": "knn"}, {"depth": 4}, {"clusters": 1}):
         with pytest.raises(ValueError, match=f"^'{next(iter(values))}' must be "):
             privlab.run("private_learners", **values)

@@ -119,7 +119,7 @@ def test_the_card_switches_with_the_protection():
 
 def test_the_attack_is_never_turned_on_one_s_own_people():
     assert set(server_view._shipped()) <= set(cards.SHIPPED)
-    with pytest.raises(ValueError, match=r"^'dataset' must be among adult, credit, german, breast_cancer"):
+    with pytest.raises(ValueError, match=r"^'dataset' must be among adult, credit, german, votes, breast_cancer"):
         Settings.make(dataset="digits")
 
 

@@ -55,7 +55,7 @@ class Result:
     @property
     def known(self) -> tuple[str, ...]:
         """Those of them that a stranger may know of a person."""
-        return tuple(name for name in self.kept if name in anonymity.KNOWN[self.settings.dataset])
+        return tuple(name for name in self.kept if name in anonymity.known(datasets.load(self.settings.dataset)))
 
     @property
     def x(self) -> Array:
@@ -145,7 +145,7 @@ class Result:
     def assumptions(self) -> tuple[str, ...]:
         """What the finding rests on."""
         s = self.settings
-        stranger = ", ".join(anonymity.KNOWN[s.dataset])
+        stranger = ", ".join(anonymity.known(datasets.load(s.dataset)))
         shared = (
             f"What a stranger may know of a person is a judgement: {stranger}. Somebody who knows more finds more.",
             "Steps and groups come from the card. The attacker knows that the person is in the table, and picks one of "

@@ -157,7 +157,7 @@ def linked(data: Dataset, order: tuple[str, ...], level: int) -> Linked:
     shares: list[list[tuple[float, float, float]]] = []
     sizes = []
     for column in order:
-        if column in anonymity.KNOWN[data.name]:
+        if column in anonymity.known(data):
             key = anonymity.alike([key, _codes(data, column, level)], len(y))
         grouped = Grouped.make([key[:inside]], y[:inside], classes)
         counts = np.bincount(key[:inside] * classes + y[:inside], minlength=(key.max() + 1) * classes)
@@ -202,11 +202,17 @@ class Left:
 
 
 @lru_cache(maxsize=32)
+def _other(data: Dataset) -> tuple[str, bool]:
+    """The other secret, and whether its values are ordered; of a table of one's own the last column declared."""
+    last = data.schema.columns[-1]
+    return OTHER.get(data.name) or (last.name, last.kind == "number")
+
+
 def left(data: Dataset, columns: tuple[str, ...], level: int, k: int, secret: str) -> Left:
     """Group people by the columns that a stranger may know, and leave out the groups smaller than k."""
     parts, y, inside = _people(data)
-    name, ordered = (data.schema.target.name, False) if secret == "answer" else OTHER[data.name]
-    known = [column for column in columns if column in anonymity.KNOWN[data.name] and column != name]
+    name, ordered = (data.schema.target.name, False) if secret == "answer" else _other(data)
+    known = [column for column in columns if column in anonymity.known(data) and column != name]
     told = (y if secret == "answer" else parts[name].astype(np.int64))[:inside]
     values = next(len(one.categories) for one in (*data.schema.columns, data.schema.target) if one.name == name)
     whole = Grouped.make([_codes(data, column, level)[:inside] for column in known], told, values, ordered=ordered)

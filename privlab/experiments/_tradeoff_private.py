@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from privlab.experiments.tradeoff import Settings
     from privlab.private import Bill
 
+UNUSED = ("wider", "seeds", "seed")  # settings that a look does not depend on
 SCORE_SHARE = 0.25  # ε of the score's release, as a share of the model's
 
 

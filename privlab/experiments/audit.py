@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from privlab import accounting, audit, cores, datasets, dpsgd, models
+from privlab import accounting, audit, cards, cores, datasets, dpsgd, models
 from privlab.dpsgd import Array, TrainingData
 from privlab.error_rates import FAMILIES
 from privlab.experiments import _choices
@@ -30,8 +30,10 @@ MODEL = models.CATALOGUE["dp-sgd-logistic"]
 
 
 def _usable() -> tuple[str, ...]:
-    cards = map(datasets.card, datasets.names())
-    return tuple(c.name for c in cards if c.schema.task == "binary" and c.max_rows_per_person == 1)
+    """Data sets with two classes and enough people."""
+    return tuple(
+        name for name in _choices.two_classes() if name in cards.SHIPPED or len(datasets.load(name).X_train) > PEOPLE
+    )
 
 
 class Settings(Controls):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from privlab import accounting, anonymity, datasets, dpsgd, minimise
+from privlab import accounting, anonymity, cards, datasets, dpsgd, minimise
 from privlab.experiments import _choices
 from privlab.experiments import _minimise_work as work
 from privlab.experiments._minimise_picture import Picture
@@ -21,7 +21,8 @@ VIEWS = {"columns": "fewer columns", "groups": "groups of k", "age": "younger ro
 
 
 def _offered() -> tuple[str, ...]:
-    return tuple(anonymity.KNOWN)
+    own = (name for name in datasets.names() if name not in cards.SHIPPED)
+    return (*anonymity.KNOWN, *(name for name in own if datasets.card(name).schema.task == "binary"))
 
 
 def _width(dataset: str) -> int:

@@ -200,10 +200,11 @@ class Settings(Controls):
         return values
 
 
-def same(name: str, **changed: Any) -> Any:
+def same(name: str, default: Any = None, **changed: Any) -> Any:
     """One of these settings, for another experiment's Settings; `changed` is what its control has otherwise."""
     (one,) = (f for f in fields(Settings) if f.name == name)
-    return field(default=one.default, metadata={"control": replace(one.metadata["control"], **changed)})
+    made = replace(one.metadata["control"], **changed)
+    return field(default=one.default if default is None else default, metadata={"control": made})
 
 
 def shared_with(cls: type[Controls]) -> set[str]:

@@ -78,6 +78,9 @@ class Panel(w.VBox):
 
     def _body(self) -> w.Widget:
         self._plain, self._advanced = controls.make(type(self._settings), self._on_move)
+        for one in (*self._plain, *self._advanced):
+            if one.name in getattr(self._module, "unused", ()):
+                one.widget.layout.display = "none"
         self._problem, self._picture, self._note, self._details = w.HTML(), w.HTML(), w.HTML(), w.HTML()
         self._mode = w.HTML(_mode(explain.TEACHING) if self._ledger is None else "")
         self._code = w.Text(
@@ -166,7 +169,7 @@ class Panel(w.VBox):
         """Stop and take every widget of the panel away."""
         if self.comm is not None:  # None once closed, or if the settings were refused
             self._runner.stop()
-            _close_all(self, set())
+            close_all(self)
 
     def _move(self, values: dict[str, Any], by_hand: bool) -> None:
         with self._runner.lock:  # so that two threads' moves neither cross nor overwrite each other
@@ -333,13 +336,14 @@ def _resumed(first: Any, run: Generator[Any, None, None]) -> Generator[Any, None
     yield from run
 
 
-def _close_all(widget: w.Widget, seen: set[int]) -> None:
+def close_all(widget: w.Widget, seen: set[int] | None = None) -> None:
     """Close a widget with its children, layouts and styles, which ipywidgets leaves open."""
+    seen = set() if seen is None else seen
     if id(widget) in seen:
         return
     seen.add(id(widget))
     parts = [*getattr(widget, "children", ()), getattr(widget, "layout", None), getattr(widget, "style", None)]
     for part in parts:
         if isinstance(part, w.Widget):
-            _close_all(part, seen)
+            close_all(part, seen)
     w.Widget.close(widget)
