@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from privlab.estimators import DPLinearRegression, DPLogisticRegression, DPMLPClassifier
     from privlab.ledger import Ledger
     from privlab.panel import Panel
+    from privlab.panel.story import Story
     from privlab.policy import Gate, check
     from privlab.sharing import share
     from privlab.solving import solve
@@ -80,6 +81,7 @@ __all__ = [
     "run",
     "share",
     "solve",
+    "story",
     "verify",
 ]
 
@@ -113,6 +115,19 @@ def explore(experiment: str, *, ledger: Ledger | None = None, gate: Gate | None 
     from privlab.panel import Panel
 
     return Panel(experiment, ledger, gate, **values)
+
+
+def story() -> Story:
+    """Open the story for stakeholders: one question after another, computed as it is shown, with no code.
+
+    Returns
+    -------
+    Story
+        Shown when it is a cell's last value; `python -m privlab demo` serves it as a page.
+    """
+    from privlab.panel.story import Story
+
+    return Story()
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What ``python -m privlab lab|demo|federated|test`` does: opens the lab, shows it, learns without gathering, tests.
+"""What ``python -m privlab COMMAND`` does: opens the lab, shows it, looks at a room, learns without gathering, tests.
 
 The Makefile only makes the environment and then calls this, so both routes behave alike.
 """
@@ -6,6 +6,7 @@ The Makefile only makes the environment and then calls this, so both routes beha
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 START = "00_start_here.ipynb"
+STORY = "import privlab\n\nprivlab.story()"
 PACKAGE = Path(__file__).resolve().parent
 LOOPBACK = "127.0.0.1"
 
@@ -39,7 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "lab":
         return lab(ip=options.ip, port=options.port)
     if options.command == "demo":
-        return demo(ip=options.ip, port=options.port)
+        try:
+            page = notebook_named(options.notebook)
+        except ValueError as error:
+            parser.error(str(error))
+        return demo(page, ip=options.ip, port=options.port)
     if options.command == "federated":
         return federated(
             clients=options.clients, rounds=options.rounds, protect=options.protect, epsilon=options.epsilon
@@ -63,22 +69,24 @@ def lab(*, ip: str = LOOPBACK, port: int | None = None) -> int:
     return 0
 
 
-def demo(*, ip: str = LOOPBACK, port: int | None = None) -> int:
-    """Serve the start notebook as a Voilà page, for those who hold its token.
+def demo(notebook: Path | None = None, *, ip: str = LOOPBACK, port: int | None = None) -> int:
+    """Serve the story, or a notebook, as a Voilà page without code, for those who hold its token.
 
     Voilà serves pictures that lie beside its notebook without asking for the token, so the page is
     made from a copy in a folder of its own.
 
     Parameters
     ----------
+    notebook : Path, optional
+        By default the story for stakeholders, `privlab.story`.
     ip, port
         Where to listen. By default only this machine is answered, on the first free port from 8866.
     """
     from voila.app import Voila
 
     with tempfile.TemporaryDirectory(prefix="privlab-") as folder:
-        page = shutil.copy(start_notebook(Path.cwd()), folder)
-        Voila.launch_instance(demo_arguments(Path(page), ip=ip, port=port))
+        page = Path(shutil.copy(notebook, folder)) if notebook else write_story(Path(folder))
+        Voila.launch_instance(demo_arguments(page, ip=ip, port=port))
     return 0
 
 
@@ -153,6 +161,34 @@ def start_notebook(folder: Path) -> Path:
     return copies / START
 
 
+def write_story(folder: Path) -> Path:
+    """Write the notebook that the demo serves: one cell, which opens the story."""
+    cell = {"cell_type": "code", "id": "story", "metadata": {}, "outputs": [], "execution_count": None, "source": STORY}
+    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    page = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel}, "cells": [cell]}
+    path = folder / "privlab.ipynb"
+    path.write_text(json.dumps(page), encoding="utf-8")
+    return path
+
+
+def notebook_named(start: str | None) -> Path | None:
+    """The notebook whose name begins so, such as "00"; None for none.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or more than one.
+    """
+    if start is None:
+        return None
+    notebooks = sorted(start_notebook(Path.cwd()).parent.glob("*.ipynb"))
+    found = [path for path in notebooks if path.name.startswith(start)]
+    if len(found) != 1:
+        names = ", ".join(path.stem for path in notebooks)
+        raise ValueError(f"'notebook' must be the beginning of one name among {names}. Got {start!r}.")
+    return found[0]
+
+
 def lab_arguments(notebook: Path, *, ip: str = LOOPBACK, port: int | None = None) -> list[str]:
     """JupyterLab's command line. It makes a random token and prints its address last.
 
@@ -217,11 +253,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="lab|demo|federated|test")
     for name, text in (
         ("lab", "open JupyterLab on the start notebook"),
-        ("demo", "serve the start notebook as a page, and print its address"),
+        ("demo", "serve the story, or a notebook, as a page without code, and print its address"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--ip", default=LOOPBACK, help="address to listen on (default: %(default)s)")
         command.add_argument("--port", type=_port, help="port to listen on (default: a free one)")
+    command.add_argument("notebook", nargs="?", help="the beginning of a notebook's name, such as 00; default: the story")
     text = "train with Flower, every client a process of its own on this machine"
     command = commands.add_parser("federated", help=text, description=text)
     command.add_argument("--clients", type=_count, default=4, help="SuperNodes (default: %(default)s)")
