@@ -6,7 +6,6 @@ The Makefile only makes the environment and then calls this, so both routes beha
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -163,11 +162,12 @@ def start_notebook(folder: Path) -> Path:
 
 def write_story(folder: Path) -> Path:
     """Write the notebook that the demo serves: one cell, which opens the story."""
-    cell = {"cell_type": "code", "id": "story", "metadata": {}, "outputs": [], "execution_count": None, "source": STORY}
+    import nbformat.v4 as nbformat
+
     kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
-    page = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel}, "cells": [cell]}
+    page = nbformat.new_notebook(cells=[nbformat.new_code_cell(STORY)], metadata={"kernelspec": kernel})
     path = folder / "privlab.ipynb"
-    path.write_text(json.dumps(page), encoding="utf-8")
+    path.write_text(nbformat.writes(page), encoding="utf-8")
     return path
 
 
@@ -220,6 +220,8 @@ def lab_arguments(notebook: Path, *, ip: str = LOOPBACK, port: int | None = None
 def demo_arguments(notebook: Path, *, ip: str = LOOPBACK, port: int | None = None) -> list[str]:
     """Voilà's command line. It makes a random token only when asked, and prints its address last.
 
+    One kernel runs the notebook beforehand, so that whoever opens the page sees it at once.
+
     Parameters
     ----------
     notebook : Path
@@ -228,6 +230,7 @@ def demo_arguments(notebook: Path, *, ip: str = LOOPBACK, port: int | None = Non
         As for `demo`.
     """
     arguments = [str(notebook), f"--Voila.ip={ip}", "--Voila.auto_token=True", "--no-browser"]
+    arguments.append("--VoilaConfiguration.preheat_kernel=True")
     if port is not None:
         arguments.append(f"--Voila.port={port}")
     return arguments
@@ -258,7 +261,9 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--ip", default=LOOPBACK, help="address to listen on (default: %(default)s)")
         command.add_argument("--port", type=_port, help="port to listen on (default: a free one)")
-    command.add_argument("notebook", nargs="?", help="the beginning of a notebook's name, such as 00; default: the story")
+    command.add_argument(
+        "notebook", nargs="?", help="the beginning of a notebook's name, such as 00; default: the story"
+    )
     text = "train with Flower, every client a process of its own on this machine"
     command = commands.add_parser("federated", help=text, description=text)
     command.add_argument("--clients", type=_count, default=4, help="SuperNodes (default: %(default)s)")

@@ -104,7 +104,7 @@ class People(Poster):
             self.dots.append(rows)
             top = bottom + 9.5 * step
             self.words.append(self.write(middle, top + 18, ha="center", fontsize=self.big, fontweight="bold"))
-            self.heads.append(self.write(middle, top + 36, ha="center", va="bottom", linespacing=1.1))
+            self.heads.append(self.write(middle, top + 36, ha="center", va="baseline", linespacing=1.1))
             line = bottom + 4.5 * step
             self.lines += self.page.plot([left - step, left + 10 * step], [line] * 2, color=INK, lw=2, ls=(0, (3, 2)))
             self.lines.append(self.write(middle, bottom - 1.25 * step, "dashed: a coin", ha="center"))
@@ -153,8 +153,9 @@ class Curve(Poster):
         ax.set_yticks((76, 80, 84))
         ax.minorticks_off()
         ax.tick_params(labelsize=self.text)
-        ax.set_xlabel("← private    ε    open →" if self.narrow else "←  more private          ε          less private  →",
-                      fontsize=self.text)  # fmt: skip
+        gap = " " * (4 if self.narrow else 10)
+        ends = ("private", "open") if self.narrow else ("more private", "less private")
+        ax.set_xlabel(f"← {ends[0]}{gap}ε{gap}{ends[1]} →", fontsize=self.text)
         self.write(4, self.page.get_ylim()[1] - 12, "right about … of 100 people", fontweight="bold")
         private, dashed = COLOURS["private"], (0, (6, 3))
         self.band = ax.fill_between([1], [0], [0], color=private, alpha=0.3, lw=0)
@@ -203,14 +204,13 @@ class Curve(Poster):
         if data.ceiling is not None:
             self.ceiling.set_ydata([data.ceiling] * 2)
             self.names[0].set_y(data.ceiling + 0.25)
-        at = (30.0, data.ceiling) if data.held is None else (data.x[data.held], data.mean[data.held])
-        shown = at[1] is not None
-        self.point.set_visible(shown)
-        self.value.set_visible(shown)
-        if at[1] is not None:
-            self.point.set_data([at[0]], [at[1]])
-            self.value.set_text(f"{at[1]:.0f}")
-            self.value.xy = at
+        x, y = (30.0, data.ceiling) if data.held is None else (float(data.x[data.held]), float(data.mean[data.held]))
+        self.point.set_visible(y is not None)
+        self.value.set_visible(y is not None)
+        if y is not None:
+            self.point.set_data([x], [y])
+            self.value.set_text(f"{y:.0f}")
+            self.value.xy = (x, y)
         return True
 
 
@@ -373,8 +373,9 @@ class Purse(Poster):
             fate: self.ax.plot([], [], mark, color=COLOURS[colour], ms=5 if self.narrow else 11, mew=2, ls="none")[0]
             for fate, (mark, colour) in self.MARKS.items()
         }
-        self.key = self.ax.legend(
-            list(self.rows.values()), ["paid", "free: seen" if self.narrow else "free: seen before", "refused"], loc="upper center", frameon=False,
+        named = ["paid", "free: seen" if self.narrow else "free: seen before", "refused"]
+        self.ax.legend(
+            list(self.rows.values()), named, loc="upper center", frameon=False,
             bbox_to_anchor=(0.5, -0.1), ncols=3, fontsize=12 if self.narrow else self.text, handletextpad=0.1,
             columnspacing=0.8, borderpad=0.2,
         )  # fmt: skip

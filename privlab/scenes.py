@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from privlab import scene_pictures as posters
+from privlab import uncertainty
 from privlab.explain import guess_limit
 from privlab.scene_pictures import Card, Checks, Cost, Hundreds, Share, Spending, Way, Ways
 
@@ -143,7 +144,10 @@ def _cost(result: Any, preset: Preset) -> tuple[Cost, str]:
     plain = preset.focus == "plain"
     held = None if plain else result.held
     data = Cost(result.x, 100 * curve.mean, 100 * curve.release, held, ceiling, 100 * result.floor)
-    against = "" if ceiling is None else f"Without any privacy the same kind of model is right about {ceiling:.1f}. "
+    off = 100 * uncertainty.split_error(result.curves[0].held, result.loss_scale)
+    against = f"Other people would move that by up to {off:.1f}. "
+    if ceiling is not None:
+        against = f"Without any privacy: {ceiling:.1f}. {against.replace('that', 'either')}"
     floor = f"Always the same answer: {100 * result.floor:.1f}."
     if plain:
         if ceiling is None:
@@ -164,15 +168,18 @@ def _columns(result: Any, preset: Preset) -> tuple[Hundreds, str]:
     k, count = result.held, result.settings.columns
     right, found = result.above["private"], result.below["record found"]
     score, pick = float(right.mean[k]), float(found.mean[k])
-    best = 100 * float(right.mean[-1])
     shares = (
         Share("the model\nis right about", score, float(right.low[k]), float(right.high[k]), in_100(score), "private"),
         Share("a stranger\nfinds", pick, float(found.low[k]), float(found.high[k]), in_100(pick)),
     )
-    kept = f"all {count} facts" if count == len(result.order) else f"the {count} most useful of {len(result.order)}"
+    if count == len(result.order):
+        kept, against = f"all {count} facts", ""
+    else:
+        kept = f"the {count} most useful of {len(result.order)} facts"
+        against = f" (with all, {100 * float(right.mean[-1]):.1f})"
     return Hundreds("of 100 people …", shares), (
-        f"With {kept} about each person, a private model is right about {100 * score:.1f} of 100 people (with all, "
-        f"{best:.1f}). A stranger who knows what neighbours know picks out the records of {in_100(pick)} people."
+        f"With {kept} about each person, a private model is right about {100 * score:.1f} of 100 people{against}. A "
+        f"stranger who knows what neighbours know picks out the records of {in_100(pick)} people."
     )
 
 
@@ -312,6 +319,7 @@ SCENES: tuple[Scene, ...] = (
     Scene(
         "A budget", "What if everybody wants one more look?",
         "Every look at the same people costs privacy. A ledger is charged first, and refuses when nothing is left.",
-        "ledger", tuple(Preset(f"ε = {e}", {"epsilon": float(e), "looks": 24}) for e in (1, 3, 10)), 1, posters.Purse, _budget,
+        "ledger", tuple(Preset(f"ε = {e}", {"epsilon": float(e), "looks": 24}) for e in (1, 3, 10)),
+        1, posters.Purse, _budget,
     ),
 )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any
 
 import ipywidgets as w
@@ -22,14 +23,19 @@ from privlab.scenes import SCENES, Preset, Scene
 Position = tuple[int, int]  # a scene and one of its presets
 NARROW = 860  # CSS pixels of the page; below that, pictures are those for phones
 STYLE = f"""<style>
-.privlab-story {{ max-width: 1216px; margin: 0 auto; font-family: system-ui, "DejaVu Sans", sans-serif; color: #222;
+.privlab-story.widget-box {{ display: grid;
+  grid-template: "style style" "head head" "presets turns" "body body" / 1fr auto;
+  align-items: start; max-width: 1216px; margin: 0 auto; font-family: system-ui, "DejaVu Sans", sans-serif; color: #222;
   overflow: hidden; }}
+.privlab-head {{ grid-area: head; }} .privlab-presets {{ grid-area: presets; }} .privlab-turns {{ grid-area: turns; }}
+.privlab-body {{ grid-area: body; }}
 .privlab-story h1 {{ font-size: 36px; line-height: 1.15; margin: 0; font-weight: 700; }}
 .privlab-story .privlab-setting {{ font-size: 20px; line-height: 1.3; margin: 6px 0 4px; min-height: 1.3em; }}
-.privlab-story button.jupyter-button {{ font-size: 20px; height: 46px; line-height: 40px; padding: 0 18px;
+.privlab-story button.jupyter-button {{ font-size: 20px; height: 46px; line-height: 40px; padding: 0 14px;
   width: auto; margin: 4px 10px 4px 0; border: 2px solid #555; border-radius: 8px; background: #fff; color: #222; }}
 .privlab-story button.jupyter-button.privlab-chosen {{ background: #222; color: #fff; border-color: #222; }}
-.privlab-story button.jupyter-button.privlab-chosen::before {{ content: "✓ "; }}
+.privlab-presets button.jupyter-button::before {{ content: "✓\\00a0"; visibility: hidden; }}
+.privlab-presets button.jupyter-button.privlab-chosen::before {{ visibility: visible; }}
 .privlab-story button.jupyter-button:disabled {{ opacity: 0.35; }}
 .privlab-story button.jupyter-button:focus-visible, .privlab-story select:focus-visible {{
   outline: 4px solid #E69F00; outline-offset: 2px; }}
@@ -38,14 +44,16 @@ STYLE = f"""<style>
 .privlab-waiting {{ background: #f4f4f4; }}
 .privlab-words {{ flex: 1 1 320px; font-size: 23px; line-height: 1.4; margin: 0; min-height: 9.8em; }}
 .privlab-story select {{ font-size: 18px; height: 46px; }}
-.privlab-story .widget-dropdown {{ width: 300px; height: 46px; margin: 4px 10px 4px 0; }}
+.privlab-story .widget-dropdown {{ width: 230px; height: 46px; margin: 4px 10px 4px 0; }}
 @media (max-width: {NARROW}px) {{
+  .privlab-story.widget-box {{ grid-template: "style" "head" "presets" "body" "turns" / 1fr; }}
   .privlab-story h1 {{ font-size: 25px; }}
   .privlab-story .privlab-setting {{ font-size: 16px; }}
-  .privlab-story button.jupyter-button {{ font-size: 17px; height: 44px; padding: 0 12px; margin-right: 6px; }}
+  .privlab-story button.jupyter-button {{ font-size: 17px; height: 44px; padding: 0 8px; margin-right: 6px; }}
   .privlab-poster {{ width: 350px; margin: 0 auto; }}
   .privlab-words {{ font-size: 18px; min-height: 9.8em; }}
-  .privlab-story .widget-dropdown {{ width: 160px; }}
+  .privlab-story .widget-dropdown {{ width: 184px; margin-right: 6px; }}
+  .privlab-story select {{ font-size: 16px; }}
 }}
 </style>"""
 
@@ -58,18 +66,22 @@ class Story(w.VBox):
         self._result: Any = None
         self._done = False
         self._canvases: dict[type[Any], tuple[Canvas, Canvas]] = {}
-        self._warm = False
+        self._warm: set[int] = set()
         self._head, self._body = w.HTML(), w.HTML()
         count = max(len(scene.presets) for scene in SCENES)
-        self._presets = [self._button(lambda i=i: self._choose(i)) for i in range(count)]
+        self._presets = [self._button(partial(self._choose, i)) for i in range(count)]
         self._back, self._next = self._button(lambda: self._turn(-1)), self._button(lambda: self._turn(1))
         self._back.description, self._next.description = "◀ Back", "Next ▶"
-        names = [f"{i} of {len(SCENES)}: {scene.name}" for i, scene in enumerate(SCENES, start=1)]
+        names = [f"{i}/{len(SCENES)} {scene.name}" for i, scene in enumerate(SCENES, start=1)]
         self._list = w.Dropdown(options=list(zip(names, range(len(SCENES)), strict=True)), tooltip="all scenes")
         self._list.observe(lambda change: self._open(change["new"]), "value")
         wrap = w.Layout(flex_flow="row wrap", align_items="center")
-        rows = [w.HBox(self._presets, layout=wrap), w.HBox([self._back, self._list, self._next], layout=wrap)]
-        super().__init__([w.HTML(STYLE), self._head, rows[0], self._body, rows[1]])
+        presets = w.HBox(self._presets, layout=wrap)
+        turns = w.HBox([self._back, self._list, self._next], layout=wrap)
+        parts = {"head": self._head, "presets": presets, "body": self._body, "turns": turns}
+        for name, part in parts.items():
+            part.add_class(f"privlab-{name}")
+        super().__init__([w.HTML(STYLE), *parts.values()])
         self.add_class("privlab-story")
         self._runner = Runner(_run, self._prepare, self._show, self._fail)
         self._open(0)
@@ -175,14 +187,14 @@ class Story(w.VBox):
             f"<p class='privlab-words' role='status'>{text(words)}</p></div>"
         )
 
-    def _prepare(self, _: Position) -> Generator[None, None, None]:
-        """In idle time, have what the other scenes begin with at hand: imports, data, calibrations."""
-        if not self._warm:
+    def _prepare(self, position: Position) -> Generator[None, None, None]:
+        """In idle time, have what the next scene begins with at hand: imports, data, calibrations."""
+        number = position[0] + 1
+        if number < len(SCENES) and number not in self._warm:
             yield from for_the_accountant()
-            for number, scene in enumerate(SCENES):
-                for _ in _run((number, scene.start)):
-                    yield
-            self._warm = True
+            for _ in _run((number, SCENES[number].start)):
+                yield
+            self._warm.add(number)
 
     def _fail(self, error: Exception) -> None:
         logging.getLogger("privlab").error("the scene failed", exc_info=error)
