@@ -45,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except ValueError as error:
             parser.error(str(error))
         return demo(page, ip=options.ip, port=options.port)
+    if options.command == "workshop":
+        return workshop(options.people, options.wheelhouse)
     if options.command == "federated":
         return federated(
             clients=options.clients, rounds=options.rounds, protect=options.protect, epsilon=options.epsilon
@@ -87,6 +89,29 @@ def demo(notebook: Path | None = None, *, ip: str = LOOPBACK, port: int | None =
         page = Path(shutil.copy(notebook, folder)) if notebook else write_story(Path(folder))
         Voila.launch_instance(demo_arguments(page, ip=ip, port=port))
     return 0
+
+
+def workshop(people: int, wheelhouse: Path | None = None) -> int:
+    """Look whether this machine is ready for a room, and print what is not, with its remedy.
+
+    Parameters
+    ----------
+    people : int
+        How many will use it at once.
+    wheelhouse : Path, optional
+        A folder of wheels that must be complete.
+    """
+    from privlab import workshop as room
+
+    print(f"Is this machine ready for {people}?", flush=True)
+    ready = True
+    for check in room.inspect(people, start_notebook(Path.cwd()).parent, package=PACKAGE, wheelhouse=wheelhouse):
+        ready = ready and check.ok
+        print(f"{'ok' if check.ok else 'not yet':<8} {check.name:<12} {check.found}", flush=True)
+        if check.remedy:
+            print(f"{'':<8} {'':<12} → {check.remedy}", flush=True)
+    print("Ready." if ready else "Not yet ready: do what the arrows say, and look again.")
+    return 0 if ready else 1
 
 
 def federated(*, clients: int, rounds: int, protect: str, epsilon: float) -> int:
@@ -253,7 +278,7 @@ def has_display() -> bool:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m privlab", description="The privacy lab.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="lab|demo|federated|test")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="lab|demo|workshop|federated|test")
     for name, text in (
         ("lab", "open JupyterLab on the start notebook"),
         ("demo", "serve the story, or a notebook, as a page without code, and print its address"),
@@ -264,6 +289,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "notebook", nargs="?", help="the beginning of a notebook's name, such as 00; default: the story"
     )
+    text = "look whether this machine is ready for a room"
+    command = commands.add_parser("workshop", help=text, description=text)
+    command.add_argument(
+        "--people", type=_people, default=1, help="how many will use it at once (default: %(default)s)"
+    )
+    command.add_argument("--wheelhouse", type=Path, help="a folder of wheels, to see whether it is complete")
     text = "train with Flower, every client a process of its own on this machine"
     command = commands.add_parser("federated", help=text, description=text)
     command.add_argument("--clients", type=_count, default=4, help="SuperNodes (default: %(default)s)")
@@ -277,6 +308,12 @@ def _parser() -> argparse.ArgumentParser:
 def _count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 50:
         raise argparse.ArgumentTypeError(f"must be a whole number in [1, 50]. Got {text}.")
+    return int(text)
+
+
+def _people(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"'people' must be a whole number in [1, 1000]. Got {text}.")
     return int(text)
 
 
