@@ -92,6 +92,7 @@ class People(Poster):
         step = 14.8 if self.narrow else 25.0
         self.dots, self.heads, self.words, self.lines = [], [], [], []
         self.title = self.write(4, height - (12 if self.narrow else 14), fontweight="bold")
+        self.key = self.write(width / 2, 0.65 * step, ha="center", color="#555555")
         for half in (0, 1):
             middle = width * (0.25 + 0.5 * half)
             left, bottom = middle - 4.5 * step, 1.9 * step
@@ -104,10 +105,9 @@ class People(Poster):
             self.dots.append(rows)
             top = bottom + 9.5 * step
             self.words.append(self.write(middle, top + 18, ha="center", fontsize=self.big, fontweight="bold"))
-            self.heads.append(self.write(middle, top + 36, ha="center", va="baseline", linespacing=1.1))
+            self.heads.append(self.write(middle, top + 43, ha="center", va="baseline", linespacing=1.1))
             line = bottom + 4.5 * step
             self.lines += self.page.plot([left - step, left + 10 * step], [line] * 2, color=INK, lw=2, ls=(0, (3, 2)))
-            self.lines.append(self.write(middle, bottom - 1.25 * step, "dashed: a coin", ha="center"))
 
     def update(self, data: Hundreds) -> bool:
         """Fill the dots; every one of them may change, so all is background."""
@@ -122,6 +122,7 @@ class People(Poster):
                 dot.set_facecolor((COLOURS[share.colour], SURE if sure else UNSURE if i < high else REST))
         for line in self.lines:
             line.set_visible(data.coin)
+        self.key.set_text("dashed: a coin · pale: unsure" if data.coin else "pale: unsure")
         return True
 
 
