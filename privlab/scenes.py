@@ -277,7 +277,7 @@ SCENES: tuple[Scene, ...] = (
     ),
     Scene(
         "A trained model", "Does a trained model give its people away?",
-        "Hundreds of models learn to predict income, each from other people. An attacker guesses who was in which.",
+        "Hundreds of models learn to tell incomes, each from 150 people. An attacker guesses who was in which.",
         "membership",
         (Preset("no privacy", {"epsilon": 1.0, "view": "people"}, "plain"),
          *(Preset(f"ε = {e:g}", {"epsilon": e, "view": "people"}) for e in (10.0, 1.0, 0.1))),

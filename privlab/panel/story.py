@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import logging
 from collections.abc import Callable, Generator
 from functools import partial
@@ -191,10 +192,11 @@ class Story(w.VBox):
         """In idle time, have what the next scene begins with at hand: imports, data, calibrations."""
         number = position[0] + 1
         if number < len(SCENES) and number not in self._warm:
-            yield from for_the_accountant()
-            for _ in _run((number, SCENES[number].start)):
-                yield
             self._warm.add(number)
+            with contextlib.suppress(Exception):  # what fails is told when its own scene opens
+                yield from for_the_accountant()
+                for _ in _run((number, SCENES[number].start)):
+                    yield
 
     def _fail(self, error: Exception) -> None:
         logging.getLogger("privlab").error("the scene failed", exc_info=error)

@@ -25,11 +25,16 @@ FITS = """() => {
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """The page that `privlab demo` serves."""
     folder: Path = tmp_path_factory.mktemp("story")
-    with rooms.voila(cli.write_story(folder), folder) as found:
-        yield found
+    with rooms.voila(cli.write_story(folder), folder) as address:
+        shown = browser.new_page(viewport={"width": 1280, "height": 720})
+        errors = rooms.listen(shown)
+        shown.goto(address)
+        yield shown
+        assert errors == []
+        shown.close()
 
 
 def settled(page: Page, scene: int, preset: int) -> None:
@@ -38,10 +43,7 @@ def settled(page: Page, scene: int, preset: int) -> None:
     page.wait_for_function("() => document.querySelector('img.privlab-poster').complete")
 
 
-def test_every_scene_fits_a_projector_and_is_reached_by_keyboard(browser: Browser, address: str) -> None:
-    page = browser.new_page(viewport={"width": 1280, "height": 720})
-    errors = rooms.listen(page)
-    page.goto(address)
+def test_every_scene_fits_a_projector_and_is_reached_by_keyboard(page: Page) -> None:
     for number, scene in enumerate(SCENES):
         settled(page, number, scene.start)
         assert page.locator("h1").inner_text() == scene.question
@@ -63,15 +65,11 @@ def test_every_scene_fits_a_projector_and_is_reached_by_keyboard(browser: Browse
     words = page.locator(".privlab-words").inner_text()
     without, within = map(int, re.findall(r"(\d+) times in 100 with", words))
     assert 0 < within - without < 10
-    assert errors == []
-    page.close()
 
 
-def test_a_phone_gets_pictures_of_its_own(browser: Browser, address: str) -> None:
-    page = browser.new_page(viewport={"width": 390, "height": 844})
-    page.goto(address)
-    for number in (0, 2, 5):
-        page.locator("img.privlab-poster").wait_for(timeout=2000 * rooms.PATIENCE)
+def test_a_phone_gets_pictures_of_its_own(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    for number in (2, 5, 6):
         page.locator("select").select_option(index=number)
         settled(page, number, SCENES[number].start)
         fit = page.evaluate(FITS)
@@ -79,4 +77,3 @@ def test_a_phone_gets_pictures_of_its_own(browser: Browser, address: str) -> Non
         assert fit["right"] <= 390
         assert fit["drawn"] == 350
         assert fit["scale"] == 1  # so type of 12 points is more than 16 CSS pixels high
-    page.close()
