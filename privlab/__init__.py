@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from privlab.ledger import Ledger
     from privlab.panel import Panel
     from privlab.panel.bring import Bring
+    from privlab.panel.story import Story
     from privlab.policy import Gate, check
     from privlab.sharing import share
     from privlab.solving import solve
@@ -90,6 +91,7 @@ __all__ = [
     "run",
     "share",
     "solve",
+    "story",
     "sweep",
     "verify",
 ]
@@ -147,6 +149,19 @@ def bring(path: str | os.PathLike[str] | None = None, *, ledger: Ledger | None =
     from privlab.panel.bring import Bring
 
     return Bring(path, ledger)
+
+
+def story() -> Story:
+    """Open the story for stakeholders: one question after another, computed as it is shown, with no code.
+
+    Returns
+    -------
+    Story
+        Shown when it is a cell's last value; `python -m privlab demo` serves it as a page.
+    """
+    from privlab.panel.story import Story
+
+    return Story()
 
 
 def __getattr__(name: str) -> Any:

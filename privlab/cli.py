@@ -1,4 +1,4 @@
-"""What ``python -m privlab lab|demo|federated|test`` does: opens the lab, shows it, learns without gathering, tests.
+"""What ``python -m privlab COMMAND`` does: opens the lab, shows it, looks at a room, learns without gathering, tests.
 
 The Makefile only makes the environment and then calls this, so both routes behave alike.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 START = "00_start_here.ipynb"
+STORY = "import privlab\n\nprivlab.story()"
 PACKAGE = Path(__file__).resolve().parent
 LOOPBACK = "127.0.0.1"
 
@@ -40,7 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "lab":
         return lab(ip=options.ip, port=options.port)
     if options.command == "demo":
-        return demo(ip=options.ip, port=options.port)
+        try:
+            page = notebook_named(options.notebook)
+        except ValueError as error:
+            parser.error(str(error))
+        return demo(page, ip=options.ip, port=options.port)
+    if options.command == "workshop":
+        return workshop(options.people, options.wheelhouse)
     if options.command == "federated":
         return federated(
             options.engine, options.patience,
@@ -65,23 +72,48 @@ def lab(*, ip: str = LOOPBACK, port: int | None = None) -> int:
     return 0
 
 
-def demo(*, ip: str = LOOPBACK, port: int | None = None) -> int:
-    """Serve the start notebook as a Voilà page, for those who hold its token.
+def demo(notebook: Path | None = None, *, ip: str = LOOPBACK, port: int | None = None) -> int:
+    """Serve the story, or a notebook, as a Voilà page without code, for those who hold its token.
 
     Voilà serves pictures that lie beside its notebook without asking for the token, so the page is
     made from a copy in a folder of its own.
 
     Parameters
     ----------
+    notebook : Path, optional
+        By default the story for stakeholders, `privlab.story`.
     ip, port
         Where to listen. By default only this machine is answered, on the first free port from 8866.
     """
     from voila.app import Voila
 
     with tempfile.TemporaryDirectory(prefix="privlab-") as folder:
-        page = shutil.copy(start_notebook(Path.cwd()), folder)
-        Voila.launch_instance(demo_arguments(Path(page), ip=ip, port=port))
+        page = Path(shutil.copy(notebook, folder)) if notebook else write_story(Path(folder))
+        Voila.launch_instance(demo_arguments(page, ip=ip, port=port))
     return 0
+
+
+def workshop(people: int, wheelhouse: Path | None = None) -> int:
+    """Look whether this machine is ready for a room, and print what is not, with its remedy.
+
+    Parameters
+    ----------
+    people : int
+        How many will use it at once.
+    wheelhouse : Path, optional
+        A folder of wheels that must be complete.
+    """
+    from privlab import workshop as room
+
+    print(f"Is this machine ready for {people}?", flush=True)
+    ready = True
+    for check in room.inspect(people, start_notebook(Path.cwd()).parent, package=PACKAGE, wheelhouse=wheelhouse):
+        ready = ready and check.ok
+        print(f"{'ok' if check.ok else 'not yet':<8} {check.name:<12} {check.found}", flush=True)
+        if check.remedy:
+            print(f"{'':<8} {'':<12} → {check.remedy}", flush=True)
+    print("Ready." if ready else "Not yet ready: do what the arrows say, and look again.")
+    return 0 if ready else 1
 
 
 def federated(engine: str, patience: float | None, **chosen: Any) -> int:
@@ -175,6 +207,35 @@ def start_notebook(folder: Path) -> Path:
     return copies / START
 
 
+def write_story(folder: Path) -> Path:
+    """Write the notebook that the demo serves: one cell, which opens the story."""
+    import nbformat.v4 as nbformat
+
+    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    page = nbformat.new_notebook(cells=[nbformat.new_code_cell(STORY)], metadata={"kernelspec": kernel})
+    path = folder / "privlab.ipynb"
+    path.write_text(nbformat.writes(page), encoding="utf-8")
+    return path
+
+
+def notebook_named(start: str | None) -> Path | None:
+    """The notebook whose name begins so, such as "00"; None for none.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or more than one.
+    """
+    if start is None:
+        return None
+    notebooks = sorted(start_notebook(Path.cwd()).parent.glob("*.ipynb"))
+    found = [path for path in notebooks if path.name.startswith(start)]
+    if len(found) != 1:
+        names = ", ".join(path.stem for path in notebooks)
+        raise ValueError(f"'notebook' must be the beginning of one name among {names}. Got {start!r}.")
+    return found[0]
+
+
 def lab_arguments(notebook: Path, *, ip: str = LOOPBACK, port: int | None = None) -> list[str]:
     """JupyterLab's command line. It makes a random token and prints its address last.
 
@@ -206,6 +267,8 @@ def lab_arguments(notebook: Path, *, ip: str = LOOPBACK, port: int | None = None
 def demo_arguments(notebook: Path, *, ip: str = LOOPBACK, port: int | None = None) -> list[str]:
     """Voilà's command line. It makes a random token only when asked, and prints its address last.
 
+    One kernel runs the notebook beforehand, so that whoever opens the page sees it at once.
+
     Parameters
     ----------
     notebook : Path
@@ -214,6 +277,7 @@ def demo_arguments(notebook: Path, *, ip: str = LOOPBACK, port: int | None = Non
         As for `demo`.
     """
     arguments = [str(notebook), f"--Voila.ip={ip}", "--Voila.auto_token=True", "--no-browser"]
+    arguments.append("--VoilaConfiguration.preheat_kernel=True")
     if port is not None:
         arguments.append(f"--Voila.port={port}")
     return arguments
@@ -236,14 +300,23 @@ def has_display() -> bool:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m privlab", description="The privacy lab.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="lab|demo|federated|test")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="lab|demo|workshop|federated|test")
     for name, text in (
         ("lab", "open JupyterLab on the start notebook"),
-        ("demo", "serve the start notebook as a page, and print its address"),
+        ("demo", "serve the story, or a notebook, as a page without code, and print its address"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--ip", default=LOOPBACK, help="address to listen on (default: %(default)s)")
         command.add_argument("--port", type=_port, help="port to listen on (default: a free one)")
+    command.add_argument(
+        "notebook", nargs="?", help="the beginning of a notebook's name, such as 00; default: the story"
+    )
+    text = "look whether this machine is ready for a room"
+    command = commands.add_parser("workshop", help=text, description=text)
+    command.add_argument(
+        "--people", type=_people, default=1, help="how many will use it at once (default: %(default)s)"
+    )
+    command.add_argument("--wheelhouse", type=Path, help="a folder of wheels, to see whether it is complete")
     text = "train with Flower, every client a process of its own on this machine"
     command = commands.add_parser("federated", help=text, description=text)
     engines = ("processes", "simulation")
@@ -262,6 +335,12 @@ def _parser() -> argparse.ArgumentParser:
 def _count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 50:
         raise argparse.ArgumentTypeError(f"must be a whole number in [1, 50]. Got {text}.")
+    return int(text)
+
+
+def _people(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"'people' must be a whole number in [1, 1000]. Got {text}.")
     return int(text)
 
 

@@ -50,14 +50,30 @@ def test_demo_listens_on_loopback_with_a_token_of_its_own() -> None:
     assert {"--Voila.ip=127.0.0.1", "--Voila.auto_token=True", "--Voila.port=9000"} <= set(arguments)
 
 
+@pytest.mark.parametrize(("words", "cell"), [(["demo"], "privlab.story()"), (["demo", "02"], "privlab.explore(")])
+def test_demo_shows_the_story_or_a_notebook_from_a_copy(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], cell: str
+) -> None:
+    pages = []
+    monkeypatch.setattr("voila.app.Voila.launch_instance", lambda argv: pages.append((argv, Path(argv[0]).read_text())))
+    assert cli.main(words) == 0
+    ((arguments, page),) = pages
+    assert cell in page
+    assert Path(arguments[0]).parent != cli.start_notebook(Path.cwd()).parent
+    assert not Path(arguments[0]).exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "arguments are required: lab|demo|federated|test"),
+        ([], "arguments are required: lab|demo|workshop|federated|test"),
         (["explore"], "invalid choice: 'explore'"),
         (["lab", "--port", "0"], "'port' must be in [1, 65535]. Got 0."),
         (["demo", "--port", "http"], "'port' must be in [1, 65535]. Got http."),
         (["lab", "--colour"], "unrecognized arguments: --colour"),
+        (["demo", "99"], "'notebook' must be the beginning of one name among 00_start_here, 01_what"),
+        (["demo", "0"], "14_audit_trail, 15_privacy_by_design. Got '0'."),
+        (["workshop", "--people", "0"], "'people' must be a whole number in [1, 1000]. Got 0."),
     ],
 )
 def test_a_wrong_word_is_refused(capsys: pytest.CaptureFixture[str], words: list[str], message: str) -> None:

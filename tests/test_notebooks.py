@@ -93,6 +93,25 @@ def test_start_asks_for_a_good_epsilon(start: Reader, move: str, answer: str) ->
     assert answer in start.check("check", move)
 
 
+@pytest.mark.parametrize(
+    ("notebook", "question", "right", "wrong"),
+    [
+        ("start", "lost", "less than 1", ("about 10", "about 30")),
+        ("costs", "few", "about 6", ("about 1", "about 20")),
+    ],
+)
+def test_a_prediction_is_marked(
+    request: pytest.FixtureRequest, notebook: str, question: str, right: str, wrong: tuple[str, str]
+) -> None:
+    reader: Reader = request.getfixturevalue(notebook)
+    shown = reader.cells[f"answer-{question}"].outputs[-1]["data"]["text/plain"]
+    assert shown.startswith("Not yet.")
+    asked = f"privlab.answer('{notebook}.{question}', '{{}}')"
+    assert reader.run(f"print({asked.format(right)})").startswith("Yes.")
+    for guess in wrong:
+        assert reader.run(f"print({asked.format(guess)})").startswith("Not yet.")
+
+
 def test_checks_take_a_panel_as_it_is_left(start: Reader) -> None:
     back = "panel.set(dataset='adult', epsilon=0.2, clip_norm=1, view='epsilon', models='dp-sgd-logistic', seeds=32)"
     assert "Not yet: the analyst" in start.check("check", back + "\npanel.set(seeds=1)")

@@ -70,6 +70,11 @@ def near(value: float, tolerance: float = 0.05) -> Callable[[float], bool]:
     return lambda given: abs(given - value) <= tolerance * abs(value)
 
 
+def nearest(value: float, sizes: Mapping[str, float]) -> str:
+    """The words whose size is closest to a value."""
+    return min(sizes, key=lambda words: abs(sizes[words] - value))
+
+
 def names() -> tuple[str, ...]:
     """All questions, as `answer` wants them: notebook.question."""
     return tuple(f"{part}.{name}" for part in _parts() for name in _questions(part))

@@ -1,14 +1,25 @@
-"""Questions of notebook 01: what privacy costs."""
+"""Questions of notebook 01: what privacy costs where there are few people, and which settings carry over."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import TYPE_CHECKING
 
-from privlab.questions import Question
+from privlab.questions import Question, nearest
 
 if TYPE_CHECKING:
     from privlab.dpsgd import Array
+
+LOSSES = {"about 1": 1.0, "about 6": 6.0, "about 20": 20.0}
+
+
+@cache
+def _lost() -> float:
+    """Points that ε = 1 costs on German credit, against the linear model without privacy."""
+    from privlab import experiments
+
+    found = experiments.run("tradeoff", dataset="german", epsilon=1.0)
+    return 100 * (found.ceilings["linear, no privacy"] - float(found.curves[0].estimate.mean[found.held]))
 
 
 @cache
@@ -27,6 +38,12 @@ def _carried_over() -> float:
 
 
 QUESTIONS = {
+    "few": Question(
+        lambda given: given == nearest(_lost(), LOSSES),
+        "One person is as large as before, and the noise that hides them is divided among 750 people, not 32,561.",
+        "Press Reset and compare the dot at ε = 1 with the dashed line “linear, no privacy”.",
+        among=dict.fromkeys(LOSSES, "points that ε = 1 costs on German credit"),
+    ),
     "carried_over": Question(
         lambda given: abs(given - _carried_over()) <= 0.25,
         "What was best with little noise lets people pull far, and at a strict ε the noise that hides such pulls is "

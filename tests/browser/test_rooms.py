@@ -219,10 +219,3 @@ def test_notebook_runs_in_jupyterlab(browser: Browser, school: Any, name: str) -
         first_control_repaints(View.first(page))
         assert errors == []
     rooms.stop_kernels(school(name))
-
-
-def test_start_notebook_runs_as_the_demo(browser: Browser, tmp_path: Path) -> None:
-    notebook = Path(shutil.copy(start_notebook(tmp_path), tmp_path))
-    with rooms.voila(notebook, tmp_path) as address, page_of(browser, address) as (page, errors):
-        first_control_repaints(View.first(page))
-        assert errors == []
