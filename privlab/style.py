@@ -1,4 +1,7 @@
-"""Colours and type of every picture. Okabe–Ito colours, one meaning each through the whole lab."""
+"""Colours and type of every picture, one meaning each through the whole lab.
+
+The hues are Okabe and Ito's, darkened until words in them have a contrast of 4.5 : 1 on white.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +14,22 @@ if TYPE_CHECKING:
 
 COLOURS = {
     "private": "#0072B2",
-    "non-private": "#009E73",
-    "floor": "#5F5F5F",
-    "attacker": "#D55E00",
-    "proven": "#CC79A7",
+    "non-private": "#00825F",
+    "floor": "#595959",
+    "attacker": "#B84000",
+    "proven": "#B5468A",
     "held": "#000000",
-    "pinned": "#B87A00",
-    "deployed": "#5F5F5F",
+    "pinned": "#8F6A00",
+    "deployed": "#595959",
 }
 # Private models beside the first: tints and dashes of their own, and always a name at the line's end.
 MODEL_STYLES = (
     ("#0072B2", "-"),
-    ("#56B4E9", "--"),
+    ("#00788F", "--"),
     ("#6A3D9A", "-."),
     ("#5B6B7B", ":"),
     ("#1B2A6B", (0, (5, 1, 1, 1, 1, 1))),
-    ("#8C6BB1", (0, (8, 3))),
+    ("#8764AE", (0, (8, 3))),
     ("#2F6F4F", (0, (3, 2))),
 )
 TEXT, SMALL, TITLE = 13, 12, 15  # points; nothing smaller, so that the back of a room can read it

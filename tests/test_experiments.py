@@ -12,7 +12,9 @@ from matplotlib.figure import Figure
 
 import privlab
 from privlab import experiments
+from privlab.panel.figure import Canvas
 from privlab.settings import Controls
+from tests.contrast import ENOUGH, of_words
 
 NAMES = experiments.names()
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
@@ -113,6 +115,15 @@ def test_bounds_are_inclusive(name, field):
         assert one.check(field, bound) == bound
     for end in one.slider:
         assert end in (one.positions()[0], one.positions()[-1])
+
+
+def test_every_word_of_the_picture_can_be_read(computed):
+    name, result = computed
+    canvas = Canvas(experiments.get(name).Picture)
+    canvas.draw(result)
+    found = of_words(canvas.figure)
+    assert len(found) > 5
+    assert {words: round(value, 2) for words, value in found.items() if value < ENOUGH} == {}
 
 
 @EVERY_NUMBER

@@ -574,6 +574,24 @@ def test_loop_repaints_after_moves_from_other_threads(explore: Callable[..., Pan
     asyncio.run(session())
 
 
+def test_names_follow_the_first_picture(explore: Callable[..., Panel]) -> None:
+    async def session() -> None:
+        panel, gone = explore(), explore()
+        gone.close()
+        assert len(panel.children) == 2
+        end = time.monotonic() + 30
+        while len(panel.children) == 2:
+            assert time.monotonic() < end
+            await asyncio.sleep(0.01)
+        script = panel.children[2]
+        assert "aria-valuetext" in script._esm
+        assert gone.comm is None
+        panel.close()
+        assert script.comm is None
+
+    asyncio.run(session())
+
+
 def test_wait_works_inside_a_running_loop(explore: Callable[..., Panel]) -> None:
     async def session() -> None:
         panel = explore()

@@ -49,7 +49,7 @@ class Picture:
         self.names = [ax.text(-2, row, "", ha="right", **words) for row in y]
         for x, word, colour in (
             (0.285, "only one row fits", "#B04A00"),
-            (0.545, "2 to 4 fit (striped)", "#A86A3B"),
+            (0.545, "2 to 4 fit (striped)", "#9C5F33"),
             (0.83, "5 or more", "#6A6A6A"),
         ):
             figure.text(x, 0.83, word, color=colour, fontsize=SMALL, fontweight="bold", va="center")

@@ -44,7 +44,7 @@ class _Way:
         words: dict[str, Any] = {
             "fontsize": SMALL, "family": "monospace", "va": "center", "animated": True, "parse_math": False,
         }  # fmt: skip
-        self.prompt = figure.text(0.215, y, "", color="#777777", **words)
+        self.prompt = figure.text(0.215, y, "", color="#707070", **words)
         self.said = figure.text(0.215, y, "", color="#000000", fontweight="bold", **words)
         self.artists: list[Artist] = [self.band, self.line, self.name, self.prompt, self.said]
 

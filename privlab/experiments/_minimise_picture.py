@@ -95,13 +95,14 @@ class Picture:
         }
         self.floors = [ax.axhline(0, **floor) for ax in (self.above, self.below)]
         self.limit = self.above.axhline(0, color=COLOURS["pinned"], linewidth=1.8, linestyle="-.", animated=True)
-        name: dict[str, Any] = {"fontsize": SMALL, "va": "top", "ha": "right", "animated": True}
+        halo = {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.9}
+        name: dict[str, Any] = {"fontsize": SMALL, "va": "top", "animated": True, "bbox": halo}
         self.floor_names = [
-            ax.text(0.985, 0, words, color=COLOURS["floor"], transform=ax.get_yaxis_transform(), **name)
+            ax.text(0.985, 0, words, color=COLOURS["floor"], transform=ax.get_yaxis_transform(), ha="right", **name)
             for ax, words in ((self.above, "always the same answer"), (self.below, "the commonest secret"))
         ]
         self.limit_name = self.above.text(
-            0.985, 0, "your budget", color=COLOURS["pinned"], transform=self.above.get_yaxis_transform(), **name,
+            0.03, 0, "your budget", color=COLOURS["pinned"], transform=self.above.get_yaxis_transform(), **name,
         )  # fmt: skip
         self.note = figure.text(
             0.012, 0.04, "", fontsize=SMALL, color="#444444", va="center", animated=True, parse_math=False

@@ -32,21 +32,21 @@ class Slider:
         self.name, self.control, self.handle, self._moved = name, one, handle, moved
         shown = handle or one
         ends, self.places = shown.ends, list(one.positions())
-        head = _heading(shown)
         self.slider = w.SelectionSlider(
             options=tuple((words(v), v) for v in self.places),
             value=self.places[0],
             continuous_update=True,
+            description=shown.label,
             tooltip=shown.hint,
             layout=w.Layout(width="100%"),
+            _dom_classes=("privlab-slider",),
         )
-        self.slider.add_class("privlab-slider")
         self._quiet = self.waits = False
         self.slider.observe(self._on_move, "value")
-        self.widget = w.VBox([head, self.slider])
+        self.widget: w.Widget = self.slider
         if any(ends):
             foot = f"<div class='privlab-ends'><span>{text(ends[0])}</span><span>{text(ends[1])}</span></div>"
-            self.widget.children += (w.HTML(foot),)
+            self.widget = w.VBox([self.slider, w.HTML(foot)])
 
     def _on_move(self, change: Any) -> None:
         if not self._quiet:
@@ -85,9 +85,9 @@ class Chooser:
 
     def __init__(self, name: str, one: Control, moved: Moved) -> None:
         self.name, self.control, self._moved, self._quiet = name, one, moved, False
-        self.box = w.Dropdown(tooltip=one.hint, layout=w.Layout(width="calc(100% - 16px)"))
+        look: dict[str, Any] = {"layout": w.Layout(width="100%"), "_dom_classes": ("privlab-choice",)}
+        self.box = self.widget = w.Dropdown(description=one.label, tooltip=one.hint, **look)
         self.box.observe(self._on_move, "value")
-        self.widget = w.VBox([_heading(one), self.box])
 
     def _on_move(self, change: Any) -> None:
         if not self._quiet:
@@ -121,7 +121,8 @@ class Boxes:
         }
         for box in self.boxes.values():
             box.observe(self._on_move, "value")
-        self.widget = w.VBox([_heading(one), *self.boxes.values()])
+        head = w.HTML(f"<div class='privlab-label' title='{text(one.hint)}'>{text(one.label)}</div>")
+        self.widget = w.VBox([head, *self.boxes.values()], _dom_classes=("privlab-boxes",))
 
     def _on_move(self, _: Any) -> None:
         if not self._quiet:
@@ -136,10 +137,6 @@ class Boxes:
                 box.layout.display = None if self.control.offered(settings, value) else "none"
         finally:
             self._quiet = False
-
-
-def _heading(shown: Control | Handle) -> w.HTML:
-    return w.HTML(f"<div class='privlab-label' title='{text(shown.hint)}'>{text(shown.label)}</div>")
 
 
 def make(settings: type[Controls], moved: Moved) -> tuple[list[Any], list[Any]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as w
 
 from privlab import experiments, explain
-from privlab.panel import cells, controls
+from privlab.panel import cells, controls, names, style
 from privlab.panel.controls import text
 from privlab.panel.figure import Canvas
 from privlab.panel.runner import Runner
@@ -22,23 +22,8 @@ if TYPE_CHECKING:
     from privlab.ledger import Ledger
     from privlab.policy import Gate
 
+OPENS = {"Promise", "Table", "Code", "Export", "Dossier"}  # buttons that open something below them
 REST = 0.6  # seconds that a hand must rest on a slider before its look at private data is paid for
-STYLE = """<style>
-.privlab-panel { max-width: 1240px; font-family: system-ui, "DejaVu Sans", sans-serif; }
-.privlab-controls { flex: 1 1 290px; min-width: 270px; max-width: 350px; padding-right: 18px; }
-.privlab-right { flex: 3 1 560px; min-width: 300px; contain: content; }
-.privlab-picture { display: block; max-width: 100%; height: auto; }
-.privlab-sentence { font-size: 16px; line-height: 1.45; max-width: 780px; margin: 4px 0; min-height: 5.8em; }
-.privlab-progress { width: 160px; height: 10px; accent-color: #0072B2; display: block; margin: 0 0 4px; }
-.privlab-note { font-size: 15px; line-height: 1.4; max-width: 780px; }
-.privlab-problem { color: #A03000; font-weight: 600; font-size: 14px; line-height: 1.35; }
-.privlab-mode { color: #333; font-size: 14px; line-height: 1.35; margin: 4px 8px; }
-.privlab-label { display: flex; justify-content: space-between; font-size: 14px; line-height: 1.3; margin: 4px 8px 0; }
-.privlab-ends { display: flex; justify-content: space-between; font-size: 12px; color: #555; line-height: 1;
-  margin: 0 8px 4px; }
-.privlab-details { max-height: 340px; overflow: auto; font-size: 13px; max-width: 780px; }
-.privlab-details pre { white-space: pre-wrap; background: #f4f4f4; color: #111; padding: 8px; }
-</style>"""
 
 
 class Panel(w.VBox):
@@ -60,7 +45,7 @@ class Panel(w.VBox):
         with ThreadPoolExecutor(1) as beside:  # the first models train while the widgets are made
             first = beside.submit(_first, run)
             self._canvas = Canvas(self._module.Picture)
-            super().__init__([w.HTML(STYLE), self._body()])
+            super().__init__([w.HTML(style.SHEET), self._body()])
             self.add_class("privlab-panel")
             self._runner = Runner(self._module.run, self._prepare, self._show, self._fail)
         try:
@@ -74,6 +59,7 @@ class Panel(w.VBox):
         if self._error is not None:
             self.close()
             raise self._error
+        names.follow(self)
         cells.opened(self)
 
     def _body(self) -> w.Widget:
@@ -123,7 +109,8 @@ class Panel(w.VBox):
             except Exception as error:  # noqa: BLE001
                 self._fail(error)
 
-        button = w.Button(description=name, tooltip=tooltip, layout=w.Layout(width="auto"))
+        opens = ("privlab-opens",) if name in OPENS else ()
+        button = w.Button(description=name, tooltip=tooltip, layout=w.Layout(width="auto"), _dom_classes=opens)
         button.on_click(pressed)
         return button
 
@@ -235,7 +222,7 @@ class Panel(w.VBox):
         self._picture.value = (
             f"<img class='privlab-picture' width='{width}' height='{height}' decoding='sync' alt='{words}' "
             f"data-settings='{text(json.dumps(result.settings.as_dict()))}' data-models='{result.count}' "
-            f"src='data:image/png;base64,{_base64(png)}'><p class='privlab-sentence' role='status'>{words}</p>"
+            f"src='data:image/png;base64,{_base64(png)}'><p class='privlab-sentence'>{words}</p>"
             f"<progress class='privlab-progress' aria-label='computed so far' value='{result.progress:.3g}'></progress>"
         )
         if self._behind:  # what else a hand has moved follows the picture, which was in a hurry
@@ -278,21 +265,25 @@ class Panel(w.VBox):
         self._move_to(self._opened)
 
     def _toggle(self, name: str, make: Callable[[], str]) -> None:
+        if self._open:
+            self._buttons[self._open].remove_class("privlab-opened")
         self._open = "" if self._open == name else name
+        if self._open:
+            self._buttons[name].add_class("privlab-opened")
         self._opened_by = make
         self._details.value = make() if self._open else ""
 
     def _table(self) -> str:
         table = self._result.summary().to_html(index=False, escape=True, border=0, float_format="{:.4g}".format)
-        return f"<div class='privlab-details'>{table}</div>"
+        return _details("Table", table)
 
     def _promise(self) -> str:
         points = "".join(f"<li>{text(point)}</li>" for point in self._result.assumptions)
-        return f"<div class='privlab-details'><ul>{points}</ul></div>"
+        return _details("Promise", f"<ul>{points}</ul>")
 
     def _script(self) -> str:
         program = experiments.script(self._name, self._result.settings, self._ledger)
-        return f"<div class='privlab-details'><pre>{text(program)}</pre></div>"
+        return _details("Code", f"<pre>{text(program)}</pre>")
 
     def _links(self) -> str:
         files = {
@@ -316,11 +307,16 @@ class Panel(w.VBox):
             f"<a download='privlab-{self._name}.{kind}' href='data:{mime};base64,{_base64(raw)}'>{kind.upper()}</a>"
             for kind, (mime, raw) in files.items()
         ]
-        return f"<div class='privlab-details'>Save as {' · '.join(links)}{more}</div>"
+        return _details("Files", f"Save as {' · '.join(links)}{more}")
 
 
 def _mode(words: object) -> str:
     return f"<div class='privlab-mode'>{text(words)}</div>"
+
+
+def _details(name: str, body: str) -> str:
+    """What a button opens: a place of its own, which arrow keys can scroll."""
+    return f"<div class='privlab-details' role='group' aria-label='{name}' tabindex='0'>{body}</div>"
 
 
 def _base64(raw: bytes) -> str:

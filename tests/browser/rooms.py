@@ -13,7 +13,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,13 +87,20 @@ def _serve(module: str, arguments: list[str], home: Path, address: str) -> Itera
 
 
 @contextlib.contextmanager
-def jupyterlab(notebook: Path, home: Path, settings: dict[str, Any] | None = None) -> Iterator[Callable[[Path], str]]:
-    """JupyterLab as `privlab lab` starts it; gives the address of a notebook in the same folder."""
+def jupyterlab(
+    notebook: Path, home: Path, settings: dict[str, Any] | None = None, *, exposed: bool = False
+) -> Iterator[Callable[[Path], str]]:
+    """JupyterLab as `privlab lab` starts it; gives the address of a notebook in the same folder.
+
+    When `exposed`, its pages have ``window.jupyterapp``, which takes commands.
+    """
     for name, values in (settings or {}).items():
         file = home / "settings" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True)
         file.write_text(json.dumps(values), encoding="utf-8")
     arguments = [*cli.lab_arguments(notebook, port=_free_port()), "--no-browser"]
+    if exposed:
+        arguments.append("--LabApp.expose_app_in_browser=True")
     pattern = rf"(http://{re.escape(cli.LOOPBACK)}:\d+)/lab\S*\?token=(\w+)"
     with _serve("jupyterlab", arguments, home, pattern) as found:
         server, token = found.groups()
@@ -131,17 +137,6 @@ def run_all(page: Page) -> None:
     page.get_by_text(re.compile(r"Python 3 \(ipykernel\) \| Idle")).wait_for(timeout=1000 * PATIENCE)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_text("Run All Cells", exact=True).click()
-
-
-def stop_kernels(address: str) -> None:
-    """End the kernels of a JupyterLab that was opened at an address: what was looked at would go on computing."""
-    server, token = re.fullmatch(r"(http://[^/]+)/.*token=(\w+).*", address).groups()  # type: ignore[union-attr]
-    header = {"Authorization": f"token {token}"}
-    with urllib.request.urlopen(urllib.request.Request(f"{server}/api/kernels", headers=header)) as reply:
-        running = json.load(reply)
-    for kernel in running:
-        request = urllib.request.Request(f"{server}/api/kernels/{kernel['id']}", headers=header, method="DELETE")
-        urllib.request.urlopen(request).close()
 
 
 @dataclass(frozen=True)

@@ -5,23 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
 
-from privlab.cli import START, start_notebook
-from tests.browser import rooms
+from privlab.cli import START
+from privlab.experiments import tradeoff
+from tests.browser import panels, rooms
 from tests.browser.rooms import Seen, View
 
 CELL = "import privlab\n\nprivlab.explore('tradeoff', seeds=8)"
 DEFAULTS = {"epsilon": 1.0, "clip_norm": 1.0, "dataset": "adult"}
-NOTEBOOKS = sorted(start_notebook(Path.cwd()).parent.glob("*.ipynb"))
 
 
 @contextlib.contextmanager
@@ -184,38 +181,126 @@ def test_pin_compares(room: Room) -> None:
     note.wait_for(state="detached")
 
 
-def first_control_repaints(view: View) -> None:
-    """A press on the first control of the first panel redraws it."""
-    before = view.see()
-    view.handle(0).press("ArrowLeft")
-    after = view.wait(lambda seen: seen.settings != before.settings and moved(before, seen), "a press must repaint")
-    (name,) = (key for key, value in after.settings.items() if value != before.settings[key])
-    value = after.settings[name]
-    assert value < before.settings[name]
-    assert close_to(value, view.readout(0))
-    assert f"= {value:.3g}" in after.sentence or f"= {value:,.0f}" in after.sentence
+STOP = """() => {
+    const at = document.activeElement, ring = getComputedStyle(at);
+    const name = at.getAttribute('aria-label') ?? at.labels?.[0]?.textContent ?? at.textContent;
+    return [name.trim(), ring.outlineStyle === 'solid' && parseFloat(ring.outlineWidth) >= 2];
+}"""
 
 
-@pytest.fixture(scope="module")
-def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """JupyterLab on a copy of the notebooks."""
-    folder = Path(shutil.copytree(NOTEBOOKS[0].parent, tmp_path_factory.mktemp("school") / "notebooks"))
-    for path in folder.glob("*.ipynb"):  # up to the first panel: whole notebooks are run elsewhere, without a browser
-        notebook = json.loads(path.read_text("utf-8"))
-        first = next(
-            i
-            for i, cell in enumerate(notebook["cells"])
-            if "explore(" in "".join(cell["source"]) and cell["cell_type"] == "code"
-        )
-        path.write_text(json.dumps(notebook | {"cells": notebook["cells"][: first + 1]}), "utf-8")
-    with rooms.jupyterlab(folder / START, tmp_path_factory.mktemp("home")) as address:
-        yield lambda name: address(folder / name)
+def walk(page: Page, last: str) -> list[str]:
+    """Names of what Tab leads to from here, up to the last; each shows that it has the focus."""
+    names = []
+    while not names or (names[-1] != last and len(names) < 40):
+        page.keyboard.press("Tab")
+        name, ringed = page.evaluate(STOP)
+        assert ringed, f"{name} must show the focus"
+        names.append(name)
+    return names
 
 
-@pytest.mark.parametrize("name", [path.name for path in NOTEBOOKS])
-def test_notebook_runs_in_jupyterlab(browser: Browser, school: Any, name: str) -> None:
-    with page_of(browser, school(name)) as (page, errors):
-        rooms.run_all(page)
-        first_control_repaints(View.first(page))
-        assert errors == []
-    rooms.stop_kernels(school(name))
+def test_keyboard_alone_works_everything(room: Room) -> None:
+    view, keyboard = room.view, room.view.page.keyboard
+    view.settled()
+    panels.named(view)
+    first, old = view.handle(0), view.readout(0)
+    first.focus()
+    keyboard.press("ArrowRight")
+    view.wait(lambda seen: seen.settings["epsilon"] > old, "an arrow must repaint")
+    view.settled()
+    assert view.page.evaluate(STOP)[0] == "privacy budget ε", "the focus stays"
+    assert float(first.get_attribute("aria-valuetext") or 0) == view.readout(0) > old
+    assert first.get_attribute("aria-description") == tradeoff.Settings.controls()["epsilon"].hint
+    models = [
+        box.strip()
+        for box in view.panel.get_by_role("group", name="models").locator("label:visible").all_inner_texts()
+        if box.strip()
+    ]
+    assert "DP-SGD network" in models
+    assert walk(view.page, "More settings") == [
+        "clipping norm C", "noise multiplier σ", "data", *models, "show score over", "More settings",
+    ]  # fmt: skip
+    more = view.panel.get_by_role("button", name="More settings")
+    for key, opened in (("Enter", "true"), (" ", "false"), ("Enter", "true")):
+        keyboard.press(key)
+        assert more.get_attribute("aria-expanded") == opened
+    assert walk(view.page, "settings") == [
+        "sampling rate q", "steps T", "δ", "trainings", "seed", "settings",
+    ]  # fmt: skip
+    for _ in range(6):
+        keyboard.press("Shift+Tab")
+    keyboard.press("Enter")  # which folds them away again
+    assert walk(view.page, "Pin") == ["settings", "Stop", "Pin"]
+    keyboard.press("Enter")
+    view.button("Unpin").wait_for()
+    keyboard.press(" ")
+    view.button("Pin").wait_for()
+    for name, opened in (("Table", "Table"), ("Export", "Files")):
+        walk(view.page, name)
+        keyboard.press("Enter")
+        view.panel.get_by_role("group", name=opened, exact=True).wait_for()
+        view.panel.get_by_role("button", name=name, exact=True, expanded=True).wait_for()
+    assert walk(view.page, "SVG")[-4:] == ["Files", "CSV", "PNG", "SVG"]
+    view.button("Export").press("Enter")
+    view.panel.locator(".privlab-details").wait_for(state="detached")
+
+
+HEAR = """heard => {
+    window.privlabHeard = [];
+    new MutationObserver(() => privlabHeard.push(heard.textContent)).observe(heard, {childList: true});
+}"""
+RUSH = """handle => {
+    for (let i = 0; i < 10; i++) handle.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowRight', bubbles: true}));
+}"""
+
+
+def test_only_the_final_sentence_is_told(room: Room) -> None:
+    view = room.view
+    view.settled()
+    panels.named(view)
+    heard = view.panel.get_by_role("status")
+    heard.evaluate(HEAR)
+    view.handle(1).evaluate(RUSH)
+    stop = view.readout(1)
+    view.wait(lambda seen: close_to(seen.settings["clip_norm"], stop), "the last press must be drawn")
+    after = view.settled()
+    heard.get_by_text(after.sentence).wait_for(state="attached")
+    assert view.page.evaluate("() => privlabHeard") == [after.sentence]
+
+
+# What sticks out of a panel, and which of its words and controls lie on each other.
+SQUEEZED = """panel => {
+    const box = node => node.getBoundingClientRect(), edge = box(panel).right + 1;
+    const aside = '.privlab-details, .privlab-panel > :nth-child(3)';  // scrolls by itself; is heard, not seen
+    const shown = [...panel.querySelectorAll('*')].filter(
+        node => node.offsetParent && box(node).width && !node.closest(aside));
+    const out = shown.filter(node => box(node).right > edge || box(node).left < box(panel).left - 1);
+    const solid = shown.filter(node => node.matches(
+        'label.widget-label, .widget-readout, .slider-container, select, button, input, img, .privlab-ends span, p'));
+    const clash = [];
+    solid.forEach((one, i) => solid.slice(i + 1).forEach(other => {
+        const [a, b] = [box(one), box(other)];
+        const width = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+        const height = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+        if (width > 2 && height > 2) clash.push([one.className, other.className]);
+    }));
+    return [out.map(node => node.className), clash, panel.scrollWidth - panel.clientWidth];
+}"""
+
+
+def test_nothing_is_cut_off_at_twice_the_size_and_more(room: Room) -> None:
+    """A window of 1,280 pixels has 640 at 200 % zoom, and 320 at 400 %, where JupyterLab's own bars leave no room."""
+    page, in_lab = room.view.page, room.name != "voila"
+    panels.named(room.view)
+    if in_lab:
+        page.keyboard.press("Control+b")  # away with the list of files
+    try:
+        for width, height in ((640, 512),) if in_lab else ((640, 512), (320, 640)):
+            page.set_viewport_size({"width": width, "height": height})
+            page.wait_for_function("width => document.body.clientWidth <= width", arg=width)
+            assert room.view.panel.evaluate(SQUEEZED) == [[], [], 0]
+            assert page.evaluate("() => document.documentElement.scrollWidth") == width
+    finally:
+        page.set_viewport_size(rooms.VIEWPORT)
+        if in_lab:
+            page.keyboard.press("Control+b")

@@ -1,0 +1,103 @@
+"""The panels of the shipped notebooks, and a hand on the first control of each."""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from privlab import experiments
+from privlab.cli import start_notebook
+from tests.browser.rooms import PATIENCE, View
+
+NOTEBOOKS = sorted(start_notebook(Path.cwd()).parent.glob("*.ipynb"))
+OPENS = re.compile(r"explore\(\s*\"(\w+)\"")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A code cell of a notebook, by its place there."""
+
+    place: int
+    source: str
+
+    @property
+    def experiment(self) -> str | None:
+        """The experiment whose panel the cell opens."""
+        found = OPENS.search(self.source)
+        return found and found[1]
+
+    def names(self) -> tuple[set[str], set[str]]:
+        """What the cell binds and what it reads."""
+        binds: set[str] = set()
+        reads: set[str] = set()
+        for node in ast.walk(ast.parse(self.source)):
+            if isinstance(node, ast.Name):
+                (reads if isinstance(node.ctx, ast.Load) else binds).add(node.id)
+            elif isinstance(node, ast.alias):
+                binds.add((node.asname or node.name).partition(".")[0])
+        return binds, reads
+
+
+def needed(path: Path) -> list[Cell]:
+    """The cells that open a notebook's panels, and those that bind what they read: the rest is run elsewhere."""
+    kept: list[Cell] = []
+    wanted: set[str] = set()
+    cells = [Cell(i, "".join(c["source"])) for i, c in enumerate(_read(path)["cells"]) if c["cell_type"] == "code"]
+    for cell in reversed(cells):
+        binds, reads = cell.names()
+        if cell.experiment or binds & wanted:
+            kept.append(cell)
+            wanted = wanted - binds | reads
+    return kept[::-1]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text("utf-8")))
+
+
+def first_control_repaints(view: View, experiment: str) -> None:
+    """A press on a panel's first control, which is a slider in all of them, redraws it."""
+    name = next(iter(experiments.get(experiment).Settings.controls()))
+    before, first = view.see(), view.handle(0)
+    down = float(first.get_attribute("aria-valuenow") or 0) > 0
+    first.press("ArrowLeft" if down else "ArrowRight")
+    after = view.wait(
+        lambda seen: seen.settings[name] != before.settings[name] and not np.array_equal(seen.pixels, before.pixels),
+        f"a press must repaint {experiment} with another {name}",
+    )
+    assert (after.settings[name] < before.settings[name]) == down
+    assert math.isclose(after.settings[name], view.readout(0), rel_tol=6e-3)  # a readout has three digits
+
+
+def named(view: View) -> None:
+    """Wait until a panel is named for those who do not see it."""
+    view.panel.locator(".noUi-handle[aria-label]").first.wait_for(state="attached", timeout=1000 * PATIENCE)
+
+
+def open_all(view: View) -> None:
+    """Open what a panel has folded away."""
+    named(view)
+    view.panel.get_by_role("button", name="More settings").click()
+    view.button("Table").click()
+    view.panel.get_by_role("group", name="Table").wait_for(timeout=1000 * PATIENCE)
+
+
+def barriers(page: Page, to: str = ".privlab-panel") -> list[str]:
+    """What axe finds serious or critical in the panels that a page shows; the rest is printed."""
+    found: list[str] = []
+    for violation in Axe().run(page, context={"include": [[to]]}).response["violations"]:
+        told = f"{violation['impact']}: {violation['id']} in {[node['html'][:200] for node in violation['nodes'][:3]]}"
+        if violation["impact"] in ("serious", "critical"):
+            found.append(told)
+        else:
+            print(told)
+    return found
