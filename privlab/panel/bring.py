@@ -18,9 +18,9 @@ import ipywidgets as w
 from privlab import declaring, intake
 from privlab.columns import Column
 from privlab.ledger import Ledger
-from privlab.panel import cells
+from privlab.panel import cells, style
 from privlab.panel.controls import text
-from privlab.panel.panel import STYLE, Panel, close_all
+from privlab.panel.panel import Panel, close_all
 from privlab.tables import pd
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Bring(w.VBox):
         self._table: pd.DataFrame | None = None
         self._rows: list[Row] = []
         self._from = ""
-        super().__init__([w.HTML(STYLE + FORM_STYLE), *self._source(), *self._people(), *self._budget()])
+        super().__init__([w.HTML(style.SHEET + FORM_STYLE), *self._source(), *self._people(), *self._budget()])
         self.add_class("privlab-bring")
         if path is not None:
             self._path.value = str(path)

@@ -16,7 +16,7 @@ from privlab.experiments._waiting import for_the_accountant
 from privlab.panel import cells
 from privlab.panel.controls import text
 from privlab.panel.figure import Canvas
-from privlab.panel.panel import _close_all
+from privlab.panel.panel import close_all
 from privlab.panel.runner import Runner
 from privlab.scene_pictures import for_phones
 from privlab.scenes import SCENES, Preset, Scene
@@ -114,7 +114,7 @@ class Story(w.VBox):
         """Stop and take every widget away."""
         if self.comm is not None:
             self._runner.stop()
-            _close_all(self, set())
+            close_all(self)
 
     def _button(self, action: Callable[[], None]) -> w.Button:
         def pressed(_: Any) -> None:
