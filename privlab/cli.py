@@ -133,7 +133,7 @@ def federated(engine: str, patience: float | None, **chosen: Any) -> int:
     who = (
         f"a SuperLink and {clients} SuperNodes" if engine == "processes" else f"a simulation of {clients} nodes on Ray"
     )
-    print(f"Starting {who} on {LOOPBACK}. That takes some ten seconds, and each round one or two.", flush=True)
+    print(f"Starting {who} on {LOOPBACK}. It takes some seconds, on a busy machine a minute.", flush=True)
     shown = 0
     stage = ""
 

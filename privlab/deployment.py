@@ -264,7 +264,9 @@ def _write(folder: Path, told: dict[str, Any], ports: list[int]) -> None:
     (home / "config.toml").write_text(
         f'[superlink]\ndefault = "room"\n\n[superlink.room]\naddress = "{address}"\ninsecure = true\n', encoding="utf-8"
     )
-    (folder / "room.json").write_text(json.dumps({"ports": ports, "clients": told["clients"]}), encoding="utf-8")
+    noisy = told["protect"] == "local"
+    who = {"ports": ports, "clients": told["clients"], "noisy": noisy}
+    (folder / "room.json").write_text(json.dumps(who), encoding="utf-8")
 
 
 def _free_ports(number: int) -> list[int]:

@@ -169,10 +169,13 @@ def answers(port: int) -> bool:
 
 def main(folder: Path) -> None:
     """Run a federation as ``room.json`` in a folder has it."""
-    from privlab import flower  # noqa: F401, for all that are forked need it
+    from privlab import deployment, federated, flower  # noqa: F401 -- all that are forked need Flower
 
+    told = json.loads((folder / "room.json").read_text("utf-8"))
+    if told.pop("noisy"):  # each client will find its noise, and what that imports is imported here, once for all
+        federated.Plan(protect="local").calibrated(8.0, deployment.DELTA, told["clients"])
     commands = {one.name: one.load() for one in entry_points(group="console_scripts") if one.name in NEEDED}
-    keep(Room(folder, commands), **json.loads((folder / "room.json").read_text("utf-8")))
+    keep(Room(folder, commands), **told)
 
 
 def keep(room: Room, ports: Sequence[int], clients: int) -> None:
