@@ -126,13 +126,13 @@ from privlab import intake
 
 folder = pathlib.Path(sys.argv[1])
 for path in sorted(folder.iterdir()):
-    before, start, said = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter(), "read"
+    before, start, said = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time(), "read"
     try:
         intake.read(path)
     except ValueError as error:
         said = str(error)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    print(json.dumps([path.name, time.perf_counter() - start, grown / 1024, said]))
+    print(json.dumps([path.name, time.process_time() - start, grown / 1024, said]))
 """
 
 
