@@ -26,6 +26,7 @@ from privlab.tables import pd
 __all__ = ["LIMITS", "Limits", "example", "read", "typed"]
 
 BLOCK = 1 << 20  # bytes looked at at once
+LINE = 2_000_000  # bytes that a line has at most
 OTHERS = (  # what else a file may be, by how it begins
     (b"PK", "a ZIP archive or a spreadsheet; save the sheet as CSV"),
     (b"\x80\x02", "a pickle, which would run code"),
@@ -153,8 +154,7 @@ def _checked(blocks: Iterator[bytes], limits: Limits) -> Iterator[bytes]:
             _look_at(block)
             block = block.removeprefix(b"\xef\xbb\xbf")
         first = False
-        whole, cut = _whole_lines(rest + block, limits, line)
-        rest = (rest + block)[cut:]
+        whole, rest = _whole_lines(rest + block, limits, line)
         if whole:
             separator, width, line = _check_lines(whole, separator, width, line, limits)
             yield whole
@@ -177,15 +177,15 @@ def _look_at(block: bytes) -> None:
         raise ValueError("'file' must be CSV or Parquet. Got something that is no text.")
 
 
-def _whole_lines(text: bytes, limits: Limits, line: int) -> tuple[bytes, int]:
-    """The records that end in a text, and where what is left begins; a record too long for any is refused."""
+def _whole_lines(text: bytes, limits: Limits, line: int) -> tuple[bytes, bytes]:
+    """The records that end in a text, and what is left; a record too long for any is refused."""
     codes = np.frombuffer(text, np.uint8)
     ends = np.flatnonzero(codes == ord("\n"))
     outside = np.searchsorted(np.flatnonzero(codes == ord('"')), ends) % 2 == 0
     cut = int(ends[outside][-1]) + 1 if outside.any() else 0
-    if len(text) - cut > max(8 * BLOCK, limits.cell):
-        raise limits.refuse("bytes in a line", 8 * BLOCK, f"more after line {line}")
-    return text[:cut], cut
+    if len(text) - cut > LINE:
+        raise limits.refuse("bytes in a line", LINE, f"more after line {line}")
+    return text[:cut], text[cut:]
 
 
 def _check_lines(text: bytes, separator: bytes, width: int, line: int, limits: Limits) -> tuple[bytes, int, int]:
@@ -198,9 +198,7 @@ def _check_lines(text: bytes, separator: bytes, width: int, line: int, limits: L
         ) from None
     codes = np.frombuffer(text, np.uint8)
     quotes = np.flatnonzero(codes == ord('"'))
-    if not separator:
-        end = text.find(b"\n")
-        separator = max(b",;\t", key=lambda code: text.count(code, 0, end)).to_bytes()
+    separator = separator or _separator(text)
     marks = np.flatnonzero((codes == separator[0]) | (codes == ord("\n")))
     marks = marks[np.searchsorted(quotes, marks) % 2 == 0]
     ends = np.flatnonzero(codes[marks] == ord("\n"))
@@ -230,6 +228,12 @@ def _check_lines(text: bytes, separator: bytes, width: int, line: int, limits: L
     return separator, width, line + len(fields)
 
 
+def _separator(text: bytes) -> bytes:
+    """Whichever of comma, semicolon and tab the first line has most of."""
+    end = text.find(b"\n")
+    return max(b",;\t", key=lambda code: text.count(code, 0, end)).to_bytes()
+
+
 def _check_quotes(codes: Any, quotes: Any, separator: int, ends: Any, line: int) -> None:
     """Refuse quotation marks inside a cell that are not doubled: they would be read one way here, another way there."""
     edges = [separator, ord("\n"), ord("\r"), ord('"')]
@@ -247,10 +251,8 @@ def _check_quotes(codes: Any, quotes: Any, separator: int, ends: Any, line: int)
 
 
 def _parsed(text: bytes, limits: Limits) -> pd.DataFrame:
-    end = text.find(b"\n")
-    separator = max(b",;\t", key=lambda code: text.count(code, 0, end))
     table = pd.read_csv(
-        io.BytesIO(text), sep=chr(separator), header=None, dtype=str, keep_default_na=False, na_values=[""],
+        io.BytesIO(text), sep=_separator(text).decode(), header=None, dtype=str, keep_default_na=False, na_values=[""],
         index_col=False, low_memory=False,
     )  # fmt: skip
     return named(table.iloc[1:].reset_index(drop=True), table.iloc[0].tolist(), limits)

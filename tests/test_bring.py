@@ -104,6 +104,9 @@ def test_from_upload_to_a_paid_picture(form: Bring, ledger: Ledger) -> None:
     assert form.panel is not None
     assert form.panel.result.count == 1
     assert form.panel.result.bill.spent == ledger.spent() > 1
+    press(form, "Register, and pay for a first look")
+    assert problems(form) == [f"Nothing has changed since '{form.dataset.name}' was registered."]
+    assert ledger.spent() == form.panel.result.bill.spent
     (again,) = re.findall("<pre>(.*)</pre>", state(form).replace("\\n", "\n"), re.DOTALL)[:1]
     program = html.unescape(again).replace("'mine.csv'", "raw")
     known: dict[str, Any] = {"raw": csv()}

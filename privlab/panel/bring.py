@@ -119,6 +119,7 @@ class Bring(w.VBox):
         self.panel: Panel | None = None
         self.ledger, self._given = ledger, ledger is not None
         self._table: pd.DataFrame | None = None
+        self._asked: tuple[Any, ...] = ()
         self._rows: list[Row] = []
         self._from = ""
         super().__init__([w.HTML(style.SHEET + FORM_STYLE), *self._source(), *self._people(), *self._budget()])
@@ -268,6 +269,9 @@ class Bring(w.VBox):
         n, most = _whole("number of people n", self._n.value), _whole("most rows of one", self._most.value)
         first = _float("first look at ε", self._first.value)
         person = None if self._person.value == EACH else self._person.value
+        asked = (id(self._table), tuple(columns.values()), self._target.value, person, n, most, first)
+        if asked == self._asked:  # a second press would pay a second time
+            raise ValueError(f"Nothing has changed since '{self.dataset and self.dataset.name}' was registered.")
         try:
             made = declaring.declare(
                 self._table, target=self._target.value, columns=columns, n=n, person=person, max_rows_per_person=most
@@ -279,13 +283,13 @@ class Bring(w.VBox):
             raise
         ledger = self._ledger(n)
         panel = Panel("own_data", ledger, dataset=made, epsilon=first)
-        before, self.panel, self.dataset, self.ledger = self.panel, panel, made, ledger
+        self.panel, self.dataset, self.ledger, self._asked = panel, made, ledger, asked
         told = _hint(f"Registered as '{made.name}', for other panels too. The ledger is {ledger.path}.")
         code = declaring.script(made.card, self._from)
         details = f"<details class='privlab-hint'><summary>The same in code</summary><pre>{text(code)}</pre></details>"
-        self._below.children = [told, w.HTML(details), panel]
-        if before is not None:
-            before.close()
+        before, self._below.children = self._below.children, [told, w.HTML(details), panel]
+        for old in before:
+            old.close() if isinstance(old, Panel) else close_all(old)
 
     def _ledger(self, n: int) -> Ledger:
         if self._given:
