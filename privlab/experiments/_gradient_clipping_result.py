@@ -321,7 +321,9 @@ class Result:
             told = ", ".join(
                 f"“{name}” {100 * share:.0f} %" for name, share in zip(ends["group"], ends["share"], strict=True)
             )
-            words.append(f"by {self.dataset.card.call(str(column))}{' (most and least)' if len(part) > 2 else ''}: {told}")
+            words.append(
+                f"by {self.dataset.card.call(str(column))}{' (most and least)' if len(part) > 2 else ''}: {told}"
+            )
         n, name = len(cut.norms), self.dataset.card.short
         return (
             f"{100 * cut.share:.0f} % of the {n:,} {self.who} in {name} pull further than C and are cut. "
