@@ -127,8 +127,11 @@ def test_a_killed_sweep_goes_on_where_it_was_and_ends_with_the_same_numbers(usua
         with pytest.raises(ValueError, match="'path' must be free"):
             privlab.sweep("gradient_clipping", GRID, path=path, executor=Counted(), dataset=own, **FIXED)
     finally:
+        family = psutil.Process(running.pid).children(recursive=True)
         running.send_signal(signal.SIGKILL)
         running.wait()
+    assert len(family) >= 4
+    assert not psutil.wait_procs(family, timeout=20)[1], "a worker outlives whoever it worked for"
     kept = path.read_bytes()
     whole = kept[: kept.rindex(b"\n") + 1]
     finished = whole.count(b"\n") - 1
