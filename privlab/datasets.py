@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
@@ -140,17 +139,6 @@ class Dataset:
     def leaks(self) -> tuple[str, ...]:
         """What was read from the data instead of declared; empty for the shipped sets."""
         return self.card.leaks
-
-    @cached_property
-    def digest(self) -> str:
-        """A hash of its card, split and rows: data that differs in any of them has another one."""
-        known = self.card.schema
-        used = [column.name for column in (*known.columns, known.target)]
-        used += [] if self.card.person is None else [self.card.person]
-        made_from = hashlib.sha256(repr(replace(self.card, file=None)).encode())
-        made_from.update(np.packbits(self.is_test).tobytes())
-        made_from.update(pd.util.hash_pandas_object(self.raw[used], index=False).to_numpy().tobytes())
-        return made_from.hexdigest()[:32]
 
     @cached_property
     def raw(self) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -159,7 +159,7 @@ def sweep(
         raise ValueError(f"'workers' must be a whole number of at least 1. Got {workers!r}.")
     place = Path("" if path is None else path)
     if place.is_dir():
-        place /= f"{points.experiment}-sweep-{_short(identity)}.jsonl"
+        place /= f"{points.experiment}-sweep-{hashlib.sha256(repr(identity).encode()).hexdigest()[:8]}.jsonl"
     if not place.parent.is_dir():
         raise ValueError(f"'path' must be a folder, or a file in one, that exists. Got {str(place)!r}.")
     with closing(Finished(place, identity)) as kept:
@@ -347,14 +347,24 @@ def _lacks(own: tuple[str, str], data: Dataset | None) -> bool:
         if data is None:
             return True
         datasets.register(data)
-    if datasets.load(name).digest != digest:
+    if _digest_of(datasets.load(name)) != digest:
         raise ValueError(f"'{name}' is the name of other data in this worker: restart the workers, or rename yours.")
     return False
 
 
 def _digest(name: str) -> str:
     file = datasets.card(name).file
-    return datasets.load(name).digest if file is None else file.sha256
+    return _digest_of(datasets.load(name)) if file is None else file.sha256
+
+
+@lru_cache(maxsize=8)
+def _digest_of(own: Dataset) -> str:
+    """A hash of a data set's card, split and rows."""
+    columns = [column.name for column in (*own.schema.columns, own.schema.target)]
+    columns += [] if own.card.person is None else [own.card.person]
+    made_from = hashlib.sha256(repr(own.card).encode() + own.is_test.tobytes())
+    made_from.update(pd.util.hash_pandas_object(own.raw[columns], index=False).to_numpy().tobytes())
+    return made_from.hexdigest()[:32]
 
 
 @cache
@@ -366,10 +376,6 @@ def _version() -> str:
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         made_from.update(path.read_bytes())
     return f"{__version__} ({made_from.hexdigest()[:12]})"
-
-
-def _short(identity: Mapping[str, Any]) -> str:
-    return hashlib.sha256(repr(identity).encode()).hexdigest()[:8]
 
 
 def _mapping(grid: Any) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import contextmanager
@@ -70,9 +71,17 @@ class _Here(Executor):
 
 
 def _stand_back() -> None:
-    """Slow fits give way to the models that train under a person's hand."""
+    """Slow fits give way to the models that train under a person's hand, and end with the process that asked."""
     if hasattr(os, "nice"):
         os.nice(10)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this process once its parent is gone: one that was killed could not tell it to."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def recall(key: Key) -> Any:

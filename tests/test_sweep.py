@@ -8,12 +8,14 @@ import sys
 import textwrap
 import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
 
+import numpy as np
 import psutil
 import pytest
 
 import privlab
-from privlab import datasets, experiments, workers
+from privlab import datasets, dpsgd, experiments, workers
 from privlab.sweeping import SweepError, compute, read
 
 GRID = {"epsilon": [1.0, 10.0], "clip_norm": [0.3, 1, 3], "seed": [0, 1, 2, 3]}
@@ -125,8 +127,11 @@ def test_a_killed_sweep_goes_on_where_it_was_and_ends_with_the_same_numbers(usua
         with pytest.raises(ValueError, match="'path' must be free"):
             privlab.sweep("gradient_clipping", GRID, path=path, executor=Counted(), dataset=own, **FIXED)
     finally:
+        family = psutil.Process(running.pid).children(recursive=True)
         running.send_signal(signal.SIGKILL)
         running.wait()
+    assert len(family) >= 4
+    assert not psutil.wait_procs(family, timeout=20)[1], "a worker outlives whoever it worked for"
     kept = path.read_bytes()
     whole = kept[: kept.rindex(b"\n") + 1]
     finished = whole.count(b"\n") - 1
@@ -303,9 +308,33 @@ def test_a_worker_with_other_data_under_the_name_or_another_privlab_says_so(own)
     assert compute("tradeoff", values, "summary", version, ("theirs", "x"), None) == ("needs data", "theirs")
 
 
+def test_a_large_table_is_registered_and_hashed_at_once_and_takes_batches_of_two_thousand():
+    adult = datasets.load("adult")
+    table = adult.raw.iloc[np.arange(200_000) % len(adult.raw)].reset_index(drop=True)
+    before = time.perf_counter()
+    large = privlab.from_frame(table, target=adult.schema.target.name, schema=adult.schema, n=200_000, name="large")
+    try:
+        privlab.sweeping._digest_of(large)
+        assert time.perf_counter() - before < 5
+        rate = experiments.get("tradeoff").Settings.make(dataset=large).sampling_rate
+        assert rate * large.n_train == pytest.approx(2000, rel=0.03)
+        assert [dpsgd.usual_rate(n) for n in (300, 1000, 32_561, 100_000, 10**6)] == [1, 0.5, 0.02, 0.02, 0.002]
+    finally:
+        del datasets._own["large"]
+
+
 def test_a_fit_in_a_worker_is_made_there():
     with workers.here():
         assert workers.get().submit(os.getpid).result() == os.getpid()
         with pytest.raises(ZeroDivisionError):
             workers.get().submit(lambda: 1 / 0).result()
     assert not workers.is_here()
+
+
+def test_other_rows_make_other_data(own):
+    digest = privlab.sweeping._digest_of
+    table = own.raw.copy()
+    assert digest(own) == digest(replace(own, table=table.copy()))
+    table.loc[7, "age"] += 1
+    assert digest(own) != digest(replace(own, table=table))
+    assert digest(own) != digest(replace(own, is_test=~own.is_test))
