@@ -19,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 
 PYTHONS = ((3, 11), (3, 13))
-KERNEL_MB, SERVER_MB, SPARE_MB = 300, 150, 1500  # for each panel, for the server, and for the system and a browser
+KERNEL_MB, SERVER_MB, SPARE_MB = 400, 150, 1500  # for each person, for the server, and for the system and a browser
 PEOPLE_PER_CORE = 10  # of whom each moves a slider every five seconds
 KERNEL_SECONDS, PICTURE_SECONDS, CURVE_SECONDS = 5.0, 2.0, 1.0  # what the lab is made for
 PATIENCE = 120.0
