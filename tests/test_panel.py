@@ -10,6 +10,7 @@ import html.parser
 import io
 import json
 import re
+import sys
 import threading
 import time
 import urllib.parse
@@ -574,22 +575,13 @@ def test_loop_repaints_after_moves_from_other_threads(explore: Callable[..., Pan
     asyncio.run(session())
 
 
-def test_names_follow_the_first_picture(explore: Callable[..., Panel]) -> None:
-    async def session() -> None:
-        panel, gone = explore(), explore()
-        gone.close()
-        assert len(panel.children) == 2
-        end = time.monotonic() + 30
-        while len(panel.children) == 2:
-            assert time.monotonic() < end
-            await asyncio.sleep(0.01)
-        script = panel.children[2]
-        assert "aria-valuetext" in script._esm
-        assert gone.comm is None
-        panel.close()
-        assert script.comm is None
-
-    asyncio.run(session())
+def test_a_panel_names_itself_without_the_import_of_anywidget(explore: Callable[..., Panel]) -> None:
+    panel = explore()
+    script = panel.children[2]
+    assert "aria-valuetext" in script.get_state()["_esm"]
+    assert "anywidget" not in sys.modules
+    panel.close()
+    assert script.comm is None
 
 
 def test_wait_works_inside_a_running_loop(explore: Callable[..., Panel]) -> None:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as w
 
 from privlab import experiments, explain
-from privlab.panel import cells, controls, names, style
+from privlab.panel import cells, controls, style
 from privlab.panel.controls import text
 from privlab.panel.figure import Canvas
+from privlab.panel.names import Names
 from privlab.panel.runner import Runner
 from privlab.tables import to_csv
 
@@ -45,7 +46,7 @@ class Panel(w.VBox):
         with ThreadPoolExecutor(1) as beside:  # the first models train while the widgets are made
             first = beside.submit(_first, run)
             self._canvas = Canvas(self._module.Picture)
-            super().__init__([w.HTML(style.SHEET), self._body()])
+            super().__init__([w.HTML(style.SHEET), self._body(), Names()])
             self.add_class("privlab-panel")
             self._runner = Runner(self._module.run, self._prepare, self._show, self._fail)
         try:
@@ -59,7 +60,6 @@ class Panel(w.VBox):
         if self._error is not None:
             self.close()
             raise self._error
-        names.follow(self)
         cells.opened(self)
 
     def _body(self) -> w.Widget:

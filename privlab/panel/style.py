@@ -17,7 +17,7 @@ SHEET = """<style>
 .privlab-progress { width: 160px; height: 10px; accent-color: #0072B2; display: block; margin: 0 0 4px; }
 .privlab-note { font-size: 15px; line-height: 1.4; max-width: 780px; }
 .privlab-sentence, .privlab-note { color: var(--privlab-text); }
-.privlab-problem { color: var(--privlab-problem); font-weight: 600; font-size: 14px; line-height: 1.35; }
+.privlab-problem { color: var(--privlab-problem, #A03000); font-weight: 600; font-size: 14px; line-height: 1.35; }
 .privlab-mode { color: var(--privlab-quiet); font-size: 14px; line-height: 1.35; margin: 4px 8px; }
 .privlab-label, .privlab-slider > .widget-label, .privlab-choice > .widget-label { color: var(--privlab-text);
   font-size: 14px; line-height: 1.3; }

@@ -19,7 +19,7 @@ from privlab.cli import start_notebook
 from tests.browser.rooms import PATIENCE, View
 
 NOTEBOOKS = sorted(start_notebook(Path.cwd()).parent.glob("*.ipynb"))
-OPENS = re.compile(r"explore\(\s*\"(\w+)\"")
+OPENS = re.compile(r"^(?:\w+ = )?privlab\.explore\(\s*\"(\w+)\"", re.MULTILINE)  # not within try, where one is refused
 
 
 @dataclass(frozen=True)
