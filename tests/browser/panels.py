@@ -65,17 +65,24 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def first_control_repaints(view: View, experiment: str) -> None:
-    """A press on a panel's first control, which is a slider in all of them, redraws it."""
-    name = next(iter(experiments.get(experiment).Settings.controls()))
-    before, first = view.see(), view.handle(0)
+    """A press on the first control that a panel shows, a slider or a list, redraws it."""
+    before, first = view.see(), view.panel.locator(".noUi-handle:visible, select:visible").first
+    labels = {one.label: name for name, one in experiments.get(experiment).Settings.controls().items()}
+    name = labels[first.locator("xpath=ancestor::*[label][1]/label").inner_text()]
+    slides = first.get_attribute("role") == "slider"
     down = float(first.get_attribute("aria-valuenow") or 0) > 0
-    first.press("ArrowLeft" if down else "ArrowRight")
+    if slides:
+        first.press("ArrowLeft" if down else "ArrowRight")
+    else:
+        first.select_option(index=0 if first.evaluate("list => list.selectedIndex") else 1)
     after = view.wait(
         lambda seen: seen.settings[name] != before.settings[name] and not np.array_equal(seen.pixels, before.pixels),
         f"a press must repaint {experiment} with another {name}",
     )
-    assert (after.settings[name] < before.settings[name]) == down
-    assert math.isclose(after.settings[name], view.readout(0), rel_tol=6e-3)  # a readout has three digits
+    if slides:
+        assert (after.settings[name] < before.settings[name]) == down
+        readout = view.panel.locator(".widget-readout:visible").first.inner_text().replace(",", "")
+        assert math.isclose(after.settings[name], float(readout), rel_tol=6e-3)  # a readout has three digits
 
 
 def named(view: View) -> None:

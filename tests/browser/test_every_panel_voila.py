@@ -10,7 +10,7 @@ from tests.browser import panels, rooms
 from tests.browser.rooms import View
 
 EXAMINED = ("tradeoff", "statistics", "two_worlds", "federated", "ledger", "solve")  # one panel of each, by axe
-PAGES = 2  # each with the panels of several notebooks, which spares the starts of kernels
+PAGES = 6  # each with the panels of a few notebooks, which spares starts of kernels; Voilà drops messages of long ones
 # Voilà shows a page when all its cells have run. A hand presses Stop after each, lest all panels compute at once.
 STOP_EACH = """
 def stop_each(result):
