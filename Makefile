@@ -4,13 +4,17 @@ PYTHON ?= python3
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 UV := .venv/bin/uv pip
 
-.PHONY: lab demo test federated bench lock wheelhouse
+.PHONY: lab demo workshop test federated bench lock wheelhouse
 
 lab: .venv/installed
 	@.venv/bin/python -m privlab lab $(ARGS)
 
 demo: .venv/installed
 	@.venv/bin/python -m privlab demo $(ARGS)
+
+# Is this machine ready for a room? make workshop N=12
+workshop: .venv/installed
+	@.venv/bin/python -m privlab workshop --people $(or $(N),1) $(if $(wildcard wheelhouse),--wheelhouse wheelhouse) $(ARGS)
 
 test: .venv/installed-test
 	@.venv/bin/python -m privlab test $(ARGS)

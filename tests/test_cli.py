@@ -72,7 +72,7 @@ def test_demo_shows_the_story_or_a_notebook_from_a_copy(
         (["demo", "--port", "http"], "'port' must be in [1, 65535]. Got http."),
         (["lab", "--colour"], "unrecognized arguments: --colour"),
         (["demo", "99"], "'notebook' must be the beginning of one name among 00_start_here, 01_what"),
-        (["demo", "0"], "14_audit_trail, 15_privacy_by_design. Got '0'."),
+        (["demo", "0"], "15_privacy_by_design, 16_your_own_data. Got '0'."),
         (["workshop", "--people", "0"], "'people' must be a whole number in [1, 1000]. Got 0."),
     ],
 )
@@ -156,7 +156,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[[str], tuple[int, str]]]:
                 stderr=output,
             )
         running.append(server)
-        address = re.compile(rf"http://127\.0\.0\.1:{port}/\S*\?token=(\w+)\s*\Z")
+        address = re.compile(rf"http://127\.0\.0\.1:{port}/\S*\?token=(\w+)\s*$", re.MULTILINE)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and server.poll() is None:
             if found := address.search(log.read_text("utf-8")):

@@ -36,7 +36,7 @@ class Panel(w.VBox):
     def __init__(self, experiment: str, ledger: Ledger | None = None, gate: Gate | None = None, **values: Any) -> None:
         self._module, self._settings = experiments.read(experiment, values)
         self._ledger, self._module = ledger, experiments.opened(self._module, ledger, gate, REST)
-        self._opened = self._settings
+        self._opened, self._unused = self._settings, getattr(self._module, "unused", ())
         self._name = self._module.__name__.rpartition(".")[2]
         self._result: Any = None
         self._pinned: Any = None
@@ -65,7 +65,7 @@ class Panel(w.VBox):
     def _body(self) -> w.Widget:
         self._plain, self._advanced = controls.make(type(self._settings), self._on_move)
         for one in (*self._plain, *self._advanced):
-            if one.name in getattr(self._module, "unused", ()):
+            if one.name in self._unused:
                 one.widget.layout.display = "none"
         self._problem, self._picture, self._note, self._details = w.HTML(), w.HTML(), w.HTML(), w.HTML()
         self._mode = w.HTML(_mode(explain.TEACHING) if self._ledger is None else "")
@@ -198,7 +198,8 @@ class Panel(w.VBox):
     def _sync(self) -> None:
         self._behind = False
         for one in (*self._plain, *self._advanced):
-            one.show(self._settings)
+            if one.name not in self._unused:
+                one.show(self._settings)
 
     def _prepare(self, settings: Any) -> Generator[None, None, None]:
         if hasattr(self._module, "prepare"):
