@@ -109,6 +109,9 @@ def test_an_installed_copy_hands_out_its_notebooks_and_keeps_those_at_work(
     assert (at_work / "01_next.ipynb").read_text() == "mine"
 
 
+PYTEST = "pytest -n 2 --dist loadfile --no-loadscope-reorder"
+
+
 @pytest.mark.parametrize("failing", ["ruff", "mypy", "pytest", None])
 def test_test_runs_all_checks_and_stops_at_the_first_that_fails(
     monkeypatch: pytest.MonkeyPatch, failing: str | None
@@ -120,7 +123,7 @@ def test_test_runs_all_checks_and_stops_at_the_first_that_fails(
         return subprocess.CompletedProcess(command, 3 if command[2] == failing else 0)
 
     monkeypatch.setattr(cli.subprocess, "run", run)
-    everything = ["ruff check", "ruff format --check", "mypy", "pytest -n 2 --dist loadfile -k accounting"]
+    everything = ["ruff check", "ruff format --check", "mypy", f"{PYTEST} -k accounting"]
     until = {"ruff": 1, "mypy": 3, "pytest": 4, None: 4}[failing]
     assert cli.main(["test", "-k", "accounting"]) == (3 if failing else 0)
     assert ran == everything[:until]
