@@ -47,14 +47,31 @@ class Cell:
         return binds, reads
 
 
-def needed(path: Path) -> list[Cell]:
-    """The cells that open a notebook's panels, and those that bind what they read: the rest is run elsewhere."""
+def cells(path: Path) -> list[Cell]:
+    """A notebook's code cells."""
+    return [Cell(i, "".join(c["source"])) for i, c in enumerate(_read(path)["cells"]) if c["cell_type"] == "code"]
+
+
+def firsts() -> dict[Path, set[int]]:
+    """For each notebook the places of the panels whose experiment no earlier panel has shown."""
+    seen: set[str] = set()
+    found: dict[Path, set[int]] = {}
+    for path in NOTEBOOKS:
+        for cell in cells(path):
+            if cell.experiment and cell.experiment not in seen:
+                seen.add(cell.experiment)
+                found.setdefault(path, set()).add(cell.place)
+    return found
+
+
+def needed(path: Path, places: set[int] | None = None) -> list[Cell]:
+    """The cells that open panels, all or some by place, and what binds what they read; the rest runs elsewhere."""
     kept: list[Cell] = []
     wanted: set[str] = set()
-    cells = [Cell(i, "".join(c["source"])) for i, c in enumerate(_read(path)["cells"]) if c["cell_type"] == "code"]
-    for cell in reversed(cells):
+    for cell in reversed(cells(path)):
         binds, reads = cell.names()
-        if cell.experiment or binds & wanted:
+        opens = cell.experiment and (places is None or cell.place in places)
+        if opens or binds & wanted:
             kept.append(cell)
             wanted = wanted - binds | reads
     return kept[::-1]

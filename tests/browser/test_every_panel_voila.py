@@ -1,4 +1,4 @@
-"""Every panel of every notebook in Voilà: it opens, and repaints on its first control."""
+"""A panel of every experiment, from the notebooks, in Voilà: it opens, and repaints on its first control."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.browser import panels, rooms
 from tests.browser.rooms import View
 
 EXAMINED = ("tradeoff", "statistics", "two_worlds", "federated", "ledger", "solve")  # one panel of each, by axe
-PAGES = 6  # each with the panels of a few notebooks, which spares starts of kernels; Voilà drops messages of long ones
+PAGES = 3  # each with the panels of several notebooks, which spares starts of kernels; very long ones were seen to hang
 # Voilà shows a page when all its cells have run. A hand presses Stop after each, lest all panels compute at once.
 STOP_EACH = """
 def stop_each(result):
@@ -27,7 +27,8 @@ get_ipython().events.register("post_run_cell", stop_each)
 
 @pytest.mark.parametrize("number", range(PAGES))
 def test_panels_open_and_repaint(browser: Browser, tmp_path_factory: pytest.TempPathFactory, number: int) -> None:
-    cells = [cell for path in panels.NOTEBOOKS[number::PAGES] for cell in panels.needed(path)]
+    chosen = [*panels.firsts().items()][number::PAGES]
+    cells = [cell for path, places in chosen for cell in panels.needed(path, places)]
     opened = [cell.experiment for cell in cells if cell.experiment]
     notebook = rooms.write_notebook(tmp_path_factory.mktemp("room") / START, *[cell.source for cell in cells])
     home = tmp_path_factory.mktemp("home")
@@ -49,6 +50,7 @@ def test_panels_open_and_repaint(browser: Browser, tmp_path_factory: pytest.Temp
             view = views[opened.index(experiment)]
             panels.open_all(view)
             view.panel.evaluate("panel => panel.classList.add('privlab-examined')")
-        assert panels.barriers(page, ".privlab-examined") == []
+        if {*opened} & {*EXAMINED}:
+            assert panels.barriers(page, ".privlab-examined") == []
         assert errors == []
         page.close()
