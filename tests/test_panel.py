@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.parse
 import xml.etree.ElementTree
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import ipywidgets
@@ -31,6 +31,7 @@ import privlab
 from privlab import accounting, cores, datasets
 from privlab.experiments import tradeoff
 from privlab.panel import Panel, cells
+from privlab.panel.runner import BREATH, Runner
 
 SMALL: dict[str, Any] = {"dataset": "breast_cancer", "seeds": 2}
 EVIL = "<img src=x onerror=alert(1)>'\"&amp;"
@@ -610,3 +611,45 @@ def test_no_pyplot_figure_is_opened(explore: Callable[..., Panel]) -> None:
     panel.set(dataset="diabetes")
     panel.wait()
     assert Gcf.figs == {}
+
+
+def test_a_run_rests_after_its_first_picture_only() -> None:
+    drawn: list[float] = []
+
+    def run(_: Any) -> Generator[int, None, None]:
+        yield from range(4)
+
+    async def pumped() -> None:
+        runner = Runner(run, lambda _: iter(()), lambda *_: drawn.append(time.perf_counter()), lambda _: None)
+        runner.start(None)
+        while len(drawn) < 5:
+            await asyncio.sleep(0)
+
+    asyncio.run(pumped())
+    first, *others = np.diff(drawn)
+    assert first >= BREATH > min(others)
+
+
+def test_a_move_ends_the_rest() -> None:
+    drawn: list[tuple[str, float]] = []
+
+    def run(settings: str) -> Generator[str, None, None]:
+        yield settings
+
+    async def pumped() -> float:
+        runner = Runner(
+            run, lambda _: iter(()), lambda got, _: drawn.append((got, time.perf_counter())), lambda _: None
+        )
+        waits = []
+        for turn in range(20):
+            runner.start(f"first {turn}")
+            while not drawn or drawn[-1][0] != f"first {turn}":
+                await asyncio.sleep(0)
+            moved = time.perf_counter()
+            runner.start(f"second {turn}")
+            while drawn[-1][0] != f"second {turn}":
+                await asyncio.sleep(0)
+            waits.append(drawn[-1][1] - moved)
+        return min(waits)
+
+    assert asyncio.run(pumped()) < BREATH / 4

@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Generator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
+
+BREATH = 0.02  # seconds after a run's first picture in which the cores are left to those who send and paint it
 
 
 class Runner:
@@ -40,6 +42,7 @@ class Runner:
         self.lock = threading.RLock()
         self._work: Generator[None, None, None] | None = None
         self._idle: Generator[None, None, None] | None = None
+        self._breath, self._moved = 0.0, asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         try:
             self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
@@ -92,6 +95,7 @@ class Runner:
         with closing(run):
             for result in run:
                 if result is not None:
+                    self._breath = BREATH if last is None else 0.0
                     last = result
                     self._shown(result, False)
                 yield
@@ -114,9 +118,16 @@ class Runner:
             return True
 
     def _wake(self) -> None:
+        self._moved.set()
         if self._loop is not None and (self._task is None or self._task.done()):
             self._task = self._loop.create_task(self._pump())
 
     async def _pump(self) -> None:
         while self.step() or self._rest():
-            await asyncio.sleep(0)
+            breath, self._breath = self._breath, 0.0
+            if not breath:
+                await asyncio.sleep(0)
+                continue
+            self._moved.clear()
+            with suppress(TimeoutError):  # other settings end the rest
+                await asyncio.wait_for(self._moved.wait(), breath)

@@ -15,6 +15,7 @@ from tests.browser import rooms
 from tests.browser.conftest import FLAGS, chromium
 
 PRESSES, FEW, TURN = 64, 12, 8
+REST = 150  # milliseconds before each press, for what the last one has left to do
 ENOUGH, MANY = 32, 512  # models in the curve
 
 FLOOR = """
@@ -123,16 +124,18 @@ def _measure(page: Page) -> list[table.Row]:
 
     def rest() -> None:
         view.settled()
-        page.wait_for_timeout(150)
+        page.wait_for_timeout(REST)
 
     rest()
     page.wait_for_timeout(4000)  # idle work of the first minute: dp-accounting's import
     label, by_clip, by_noise = [], [], []
     for _ in range(PRESSES):
         label.append(floor.press(LABEL_READY))
+        rest()
         by_clip.append(clip.press(PICTURE_READY, "clip_norm", ENOUGH))
         rest()
         label.append(floor.press(LABEL_READY))
+        rest()
         by_noise.append(noise.press(PICTURE_READY, "epsilon", ENOUGH))
         rest()
     many, by_interact = [], []

@@ -10,7 +10,7 @@ from playwright.sync_api import sync_playwright
 
 from privlab import experiments
 from tests.benchmarks import table
-from tests.benchmarks.bench_panel import FLOOR, LABEL_READY, PICTURE_READY, Hand
+from tests.benchmarks.bench_panel import FLOOR, LABEL_READY, PICTURE_READY, REST, Hand
 from tests.browser import rooms
 from tests.browser.conftest import FLAGS, chromium
 
@@ -56,8 +56,9 @@ def measure(
             for _ in range(PRESSES):
                 for name, hand in hands.items():
                     view.settled()
-                    page.wait_for_timeout(150)
+                    page.wait_for_timeout(REST)
                     label.append(floor.press(LABEL_READY))
+                    page.wait_for_timeout(REST)  # what a press leaves to do is not the next one's
                     taken[name].append(hand.press(PICTURE_READY, name, count))
             browser.close()
     rows = [table.only_told(f"label-only floor, {len(label)} presses: median", median(label), "ms")]
