@@ -42,15 +42,15 @@ wheelhouse: .venv/installed
 	$(PIP) install --quiet uv
 
 .venv/installed: .venv/bin/uv pyproject.toml requirements.lock
-	$(UV) install --quiet --python .venv/bin/python --constraint requirements.lock --editable .
+	$(UV) install --quiet --compile-bytecode --python .venv/bin/python --constraint requirements.lock --editable .
 	@touch $@
 
 .venv/installed-test: .venv/installed
-	$(UV) install --quiet --python .venv/bin/python --constraint requirements.lock --editable ".[test]"
+	$(UV) install --quiet --compile-bytecode --python .venv/bin/python --constraint requirements.lock --editable ".[test]"
 	@touch $@
 
 .venv/installed-federated: .venv/installed
-	$(UV) install --quiet --python .venv/bin/python --constraint requirements.lock --editable ".[federated]"
+	$(UV) install --quiet --compile-bytecode --python .venv/bin/python --constraint requirements.lock --editable ".[federated]"
 	@touch $@
 
 # pip, which heeds its own settings for where to find torch: without any, Linux gets the large CUDA build.
