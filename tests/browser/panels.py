@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import math
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +53,10 @@ def cells(path: Path) -> list[Cell]:
     return [Cell(i, "".join(c["source"])) for i, c in enumerate(_read(path)["cells"]) if c["cell_type"] == "code"]
 
 
-def firsts() -> dict[Path, set[int]]:
-    """For each notebook the places of the panels whose experiment no earlier panel has shown."""
+def chosen() -> dict[Path, set[int]]:
+    """For each notebook the panels whose experiment no earlier one has shown, by place; all of them with PANELS=all."""
+    if os.environ.get("PANELS") == "all":
+        return {path: {cell.place for cell in cells(path) if cell.experiment} for path in NOTEBOOKS}
     seen: set[str] = set()
     found: dict[Path, set[int]] = {}
     for path in NOTEBOOKS:

@@ -18,6 +18,7 @@ from tests.browser import panels, rooms
 from tests.browser.rooms import Seen, View
 
 CELL = "import privlab\n\nprivlab.explore('tradeoff', seeds=8)"
+TWO = ["jupyterlab", "voila"]  # rooms for what subshells do not touch
 DEFAULTS = {"epsilon": 1.0, "clip_norm": 1.0, "dataset": "adult"}
 
 
@@ -119,6 +120,7 @@ WATCH = """panel => {
 }"""
 
 
+@pytest.mark.parametrize("opened", TWO, indirect=True)
 def test_long_drag_never_shows_a_stale_picture(room: Room) -> None:
     view = room.view
     before = view.settled()
@@ -168,6 +170,7 @@ def test_another_data_set_repaints(room: Room) -> None:
     assert "on Breast cancer" in after.sentence
 
 
+@pytest.mark.parametrize("opened", TWO, indirect=True)
 def test_pin_compares(room: Room) -> None:
     view = room.view
     view.settled()
@@ -199,6 +202,7 @@ def walk(page: Page, last: str) -> list[str]:
     return names
 
 
+@pytest.mark.parametrize("opened", TWO, indirect=True)
 def test_keyboard_alone_works_everything(room: Room) -> None:
     view, keyboard = room.view, room.view.page.keyboard
     view.settled()
@@ -254,6 +258,7 @@ RUSH = """handle => {
 }"""
 
 
+@pytest.mark.parametrize("opened", TWO, indirect=True)
 def test_only_the_final_sentence_is_told(room: Room) -> None:
     view = room.view
     view.settled()
@@ -288,6 +293,7 @@ SQUEEZED = """panel => {
 }"""
 
 
+@pytest.mark.parametrize("opened", TWO, indirect=True)
 def test_nothing_is_cut_off_at_twice_the_size_and_more(room: Room) -> None:
     """A window of 1,280 pixels has 640 at 200 % zoom, and 320 at 400 %, where JupyterLab's own bars leave no room."""
     page, in_lab = room.view.page, room.name != "voila"
