@@ -270,6 +270,21 @@ def test_a_move_by_hand_draws_first_and_moves_the_other_slider_then(explore: Cal
     assert order[:2] == ["picture", "epsilon"]
 
 
+def test_a_slider_that_is_further_already_is_not_set_back(explore: Callable[..., Panel]) -> None:
+    """Its next position may arrive on another thread while the picture of the one before is shown."""
+    panel = explore()
+    clip = panel._plain[1]
+    clip.slider.index = 20
+    clip._quiet = True  # has arrived; its handler waits for the lock
+    clip.slider.index = 31
+    clip._quiet = False
+    panel.wait()
+    assert clip.slider.index == 31
+    clip._on_move({"new": clip.slider.value})
+    panel.wait()
+    assert (clip.slider.index, panel.settings.clip_norm) == (31, clip.places[31])
+
+
 def test_a_stopped_move_still_moves_the_other_slider(explore: Callable[..., Panel]) -> None:
     panel = explore()
     epsilon, _, noise = sliders(panel)[:3]
@@ -462,6 +477,7 @@ def test_rerunning_a_cell_closes_its_panels(explore: Callable[..., Panel], monke
     shell = Shell()
     monkeypatch.setattr("IPython.get_ipython", lambda: shell)
     monkeypatch.setattr(cells, "_open", {})
+    others = len(_instances)
     shell.enter("a")
     first, second = explore(), explore()
     shell.enter("b")
@@ -474,7 +490,7 @@ def test_rerunning_a_cell_closes_its_panels(explore: Callable[..., Panel], monke
     assert second.comm is None
     assert other.comm is not None
     assert again.comm is not None
-    assert len(_instances) == len(models) * 2 // 3
+    assert len(_instances) - others == (len(models) - others) * 2 // 3
 
 
 def failing_once(kind: type[Exception]) -> Callable[[Any], Iterator[Any]]:

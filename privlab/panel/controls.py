@@ -10,7 +10,7 @@ import ipywidgets as w
 
 from privlab.settings import Control, Controls, Handle
 
-Moved = Callable[[str, Any], None]
+Moved = Callable[[Any, Any], None]  # a control, and what a hand chose on it
 
 
 def words(value: float) -> str:
@@ -50,7 +50,7 @@ class Slider:
 
     def _on_move(self, change: Any) -> None:
         if not self._quiet:
-            self._moved(self.name, change["new"])
+            self._moved(self, change["new"])
 
     def show(self, settings: Controls) -> None:
         """Stand where the settings are, at a position of their own if they are between two; hidden without effect."""
@@ -91,7 +91,7 @@ class Chooser:
 
     def _on_move(self, change: Any) -> None:
         if not self._quiet:
-            self._moved(self.name, change["new"])
+            self._moved(self, change["new"])
 
     def show(self, settings: Controls) -> None:
         """Stand where the settings are."""
@@ -126,7 +126,7 @@ class Boxes:
 
     def _on_move(self, _: Any) -> None:
         if not self._quiet:
-            self._moved(self.name, tuple(value for value, box in self.boxes.items() if box.value))
+            self._moved(self, tuple(value for value, box in self.boxes.items() if box.value))
 
     def show(self, settings: Controls) -> None:
         """Tick what the settings hold."""

@@ -41,7 +41,7 @@ class Panel(w.VBox):
         self._result: Any = None
         self._pinned: Any = None
         self._error: Exception | None = None
-        self._open, self._behind = "", False
+        self._open, self._behind, self._held = "", False, None
         run = self._module.run(self._settings)
         with ThreadPoolExecutor(1) as beside:  # the first models train while the widgets are made
             first = beside.submit(_first, run)
@@ -172,8 +172,9 @@ class Panel(w.VBox):
                 self._sync()
             self._runner.start(settings)
 
-    def _on_move(self, name: str, value: Any) -> None:
-        self._attempt(lambda: self._move({name: value}, by_hand=True))
+    def _on_move(self, control: Any, value: Any) -> None:
+        self._held = control
+        self._attempt(lambda: self._move({control.name: value}, by_hand=True))
 
     def _on_code(self, change: Any) -> None:
         if change["new"] != self._settings.code():
@@ -195,16 +196,16 @@ class Panel(w.VBox):
     def _say(self, problem: str) -> None:
         self._problem.value = f"<div class='privlab-problem' role='alert'>{problem}</div>"
 
-    def _sync(self) -> None:
+    def _sync(self, but: Any = None) -> None:
         self._behind = False
         for one in (*self._plain, *self._advanced):
-            if one.name not in self._unused:
+            if (one is not but or one.waits) and one.name not in self._unused:
                 one.show(self._settings)
 
     def _prepare(self, settings: Any) -> Generator[None, None, None]:
         if hasattr(self._module, "prepare"):
             yield from self._module.prepare(settings)
-            self._sync()
+            self._sync(but=self._held)
 
     def _show(self, result: Any, final: bool) -> None:
         if self._result is None:
@@ -227,7 +228,7 @@ class Panel(w.VBox):
             f"<progress class='privlab-progress' aria-label='computed so far' value='{result.progress:.3g}'></progress>"
         )
         if self._behind:  # what else a hand has moved follows the picture, which was in a hurry
-            self._sync()
+            self._sync(but=self._held)  # which may be further already, and must not be set back
         if self._ledger is not None:
             self._mode.value = f"<b>{_mode(result.bill)}</b>"
         if result.progress == 1:
