@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.text import Text
@@ -40,6 +41,24 @@ def heading(figure: Figure) -> tuple[Text, Text]:
     shared: dict[str, Any] = {"ha": "left", "va": "center", "parse_math": False}  # a dollar is a dollar
     title = figure.text(0.012, 0.955, "", fontsize=TITLE, fontweight="bold", **shared)
     return title, figure.text(0.012, 0.9, "", fontsize=SMALL, color="#444444", **shared)
+
+
+class Drawing:
+    """A picture on a figure: its artists are made once and only moved after.
+
+    Attributes
+    ----------
+    title, key : Text
+        The question, and how to read the picture.
+    moving : list of Artist
+        What `update` moves; all else is background.
+    """
+
+    size = (6.8, 4.7)  # inches
+    moving: list[Artist]
+
+    def __init__(self, figure: Figure) -> None:
+        self.title, self.key = heading(figure)
 
 
 def axes(figure: Figure, box: tuple[float, float, float, float]) -> Axes:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from privlab.style import COLOURS, SMALL, TEXT, axes, heading
+from privlab.style import COLOURS, SMALL, TEXT, Drawing, axes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -67,22 +67,14 @@ def number(value: float) -> str:
     return f"{float(f'{value:.3g}'):,.0f}" if 1000 <= value < 1e12 else f"{value:.3g}"
 
 
-class Picture:
-    """Draws an `accounting.Result` on a figure; makes its artists once and only moves them after.
-
-    Attributes
-    ----------
-    moving : list of Artist
-        What `update` moves; all else is background.
-    """
-
-    size = (6.8, 4.7)
+class Picture(Drawing):
+    """Draws an `accounting.Result` on a figure."""
 
     def __init__(self, figure: Figure) -> None:
+        super().__init__(figure)
         self.ax = axes(figure, BOX)
         self.ax.set_xscale("log")
         self.ax.set_yscale("log")
-        self.title, self.key = heading(figure)
         self.view = ""
         self.lines: dict[str, Any] = {}
         self.names: dict[str, Any] = {}

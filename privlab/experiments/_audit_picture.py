@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from privlab.experiments._audit_result import FAMILIES
 from privlab.sandwich import ATTACKER, Evidence, Sandwich, Scores
-from privlab.style import axes, heading
+from privlab.style import Drawing, axes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -18,19 +18,11 @@ ROWS = ["whatever\nthe noise", "if it is\nGaussian", "if sampled\nGaussian"]  # 
 TOP, LOW = (0.185, 0.44, 0.785, 0.425), (0.185, 0.075, 0.785, 0.21)
 
 
-class Picture:
-    """Draws an `audit.Result` on a figure; makes its artists once and only moves them after.
-
-    Attributes
-    ----------
-    moving : list of Artist
-        What `update` moves; all else is background.
-    """
-
-    size = (6.8, 4.7)
+class Picture(Drawing):
+    """Draws an `audit.Result` on a figure."""
 
     def __init__(self, figure: Figure) -> None:
-        self.title, self.key = heading(figure)
+        super().__init__(figure)
         self.many = Sandwich(axes(figure, TOP), ROWS)
         self.unsampled = Sandwich(axes(figure, TOP), ROWS[:2])  # where sampling gives no third shape
         self.one = Sandwich(axes(figure, TOP), ["guesses in\none run"])

@@ -8,7 +8,7 @@ import numpy as np
 
 from privlab import datasets
 from privlab.experiments._consent_result import PLAIN, PRIVATE
-from privlab.style import COLOURS, SMALL, TEXT, axes, heading
+from privlab.style import COLOURS, SMALL, TEXT, Drawing, axes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -47,19 +47,13 @@ class _Marks:
             self.sticks.set_segments([[(m - h, at), (m + h, at)] for m, h, at in zip(mean, half, y, strict=True)])
 
 
-class Picture:
-    """Draws a `consent.Result` on a figure; makes its artists once and only moves them after.
-
-    Attributes
-    ----------
-    moving : list of Artist
-        What `update` moves; all else is background.
-    """
+class Picture(Drawing):
+    """Draws a `consent.Result` on a figure."""
 
     size = (6.8, 4.9)
 
     def __init__(self, figure: Figure) -> None:
-        self.title, self.key = heading(figure)
+        super().__init__(figure)
         self.left, self.right = axes(figure, LEFT), axes(figure, RIGHT)
         for ax in (self.left, self.right):
             ax.grid(visible=False, axis="y")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from privlab import ckks
 from privlab.experiments import _encrypted_words as words
-from privlab.style import COLOURS, MODEL_STYLES, SMALL, TEXT, axes, heading
+from privlab.style import COLOURS, MODEL_STYLES, SMALL, TEXT, Drawing, axes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -99,19 +99,11 @@ class _Row:
         self.bound.set_data(bounds, [self.y] * len(bounds))
 
 
-class Picture:
-    """Draws an `encrypted.Result` on a figure; makes its artists once and only moves them after.
-
-    Attributes
-    ----------
-    moving : list of Artist
-        What `update` moves; all else is background.
-    """
-
-    size = (6.8, 4.7)
+class Picture(Drawing):
+    """Draws an `encrypted.Result` on a figure."""
 
     def __init__(self, figure: Figure) -> None:
-        self.title, self.key = heading(figure)
+        super().__init__(figure)
         self.columns = []
         for k, (left, width) in enumerate(BOXES):
             ax = axes(figure, (left, BOTTOM, width, TOP - BOTTOM))

@@ -8,7 +8,7 @@ import numpy as np
 
 from privlab import datasets, uncertainty
 from privlab.experiments._federated_result import FEW
-from privlab.style import COLOURS, MODEL_STYLES, SMALL, TEXT, axes, heading
+from privlab.style import COLOURS, MODEL_STYLES, SMALL, TEXT, Drawing, axes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -26,19 +26,11 @@ RANGES = {"labels": (0, 100), "": (60, 100)}  # of accuracy by kind, by split
 DRIFTS = {"labels": 1.5, "": 0.45}  # the longest drift that is shown, by split
 
 
-class Picture:
-    """Draws a `federated.Result` on a figure; makes its artists once and only moves them after.
-
-    Attributes
-    ----------
-    moving : list of Artist
-        What `update` moves; all else is background.
-    """
-
-    size = (6.8, 4.7)
+class Picture(Drawing):
+    """Draws a `federated.Result` on a figure."""
 
     def __init__(self, figure: Figure) -> None:
-        self.title, self.key = heading(figure)
+        super().__init__(figure)
         self.rounds = _Rounds(figure)
         self.kinds = _Kinds(figure)
         self.still: tuple[Any, ...] | None = None

@@ -10,7 +10,7 @@ import numpy as np
 from privlab.checks import CHECKS
 from privlab.experiments._gallery_bugs import CATALOGUE, RATE, STEPS
 from privlab.experiments._gallery_exhibits import CURVE, ROUNDS
-from privlab.style import COLOURS, SMALL, TEXT, axes, heading
+from privlab.style import COLOURS, SMALL, TEXT, Drawing, axes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -56,19 +56,11 @@ TICKS: dict[str, tuple[list[float], list[float]]] = {
 WORLDS = {"digits": ("count 0", "count C"), "starts": ("nobody at C", "one person")}  # under their bars
 
 
-class Picture:
-    """Draws a `gallery.Result` on a figure; makes its artists once and only moves them after.
-
-    Attributes
-    ----------
-    moving : list of Artist
-        What `update` moves; all else is background.
-    """
-
-    size = (6.8, 4.7)
+class Picture(Drawing):
+    """Draws a `gallery.Result` on a figure."""
 
     def __init__(self, figure: Figure) -> None:
-        self.title, self.key = heading(figure)
+        super().__init__(figure)
         self.sides = {broken: _Side(figure, broken) for broken in (True, False)}
         self.grid = _Grid(figure)
         self.still: tuple[str, str] | None = None

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from privlab import datasets
 from privlab.columns import Column
 from privlab.experiments import _learners_fits as fits
-from privlab.style import COLOURS, SMALL, TEXT, axes, heading
+from privlab.style import COLOURS, SMALL, TEXT, Drawing, axes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -45,20 +45,12 @@ CIRCLE = np.column_stack([f(np.linspace(0, 2 * np.pi, 41)) for f in (np.cos, np.
 JITTER = np.modf(np.arange(1000) * 0.618034)[0] - 0.5
 
 
-class Picture:
-    """Draws a `private_learners.Result` on a figure; makes its artists once and only moves them after.
-
-    Attributes
-    ----------
-    moving : list of Artist
-        What `update` moves; all else is background.
-    """
-
-    size = (6.8, 4.7)
+class Picture(Drawing):
+    """Draws a `private_learners.Result` on a figure."""
 
     def __init__(self, figure: Figure) -> None:
+        super().__init__(figure)
         self.ax, self.strip = axes(figure, BOX), axes(figure, STRIP)
-        self.title, self.key = heading(figure)
         self.kinds = [
             figure.text(x, 0.85, "", fontsize=SMALL, color=colour, fontweight="bold", va="center", parse_math=False)
             for x, colour in zip((0.115, 0.4), CLASSES, strict=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from privlab.experiments import _ends
-from privlab.style import COLOURS, SMALL, TEXT, axes, heading
+from privlab.style import COLOURS, SMALL, TEXT, Drawing, axes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -116,19 +116,11 @@ class _Book:
         self.words.set_color(COLOURS["held"] if book.verification else COLOURS["attacker"])
 
 
-class Picture:
-    """Draws a `ledger.Result` on a figure; makes its artists once and only moves them after.
-
-    Attributes
-    ----------
-    moving : list of Artist
-        What `update` moves; all else is background.
-    """
-
-    size = (6.8, 4.7)
+class Picture(Drawing):
+    """Draws a `ledger.Result` on a figure."""
 
     def __init__(self, figure: Figure) -> None:
-        self.title, self.key = heading(figure)
+        super().__init__(figure)
         self.scenes: dict[str, _Budget | _Book] = {"budget": _Budget(figure), "book": _Book(figure)}
         self.shown: tuple[str, int] | None = None
         self.moving: list[Artist] = [artist for scene in self.scenes.values() for artist in scene.moving]

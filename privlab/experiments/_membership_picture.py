@@ -11,7 +11,7 @@ import numpy as np
 from privlab import datasets
 from privlab.attacks import FALSE_ALARMS
 from privlab.experiments._membership_result import ALARM, TRAITS
-from privlab.style import COLOURS, SMALL, TEXT, axes, heading
+from privlab.style import COLOURS, SMALL, TEXT, Drawing, axes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -29,19 +29,11 @@ LIMIT_TEXT = "#8A3D6B"
 BINS = np.linspace(0.28, 1, 19)  # of how often the attacker is right
 
 
-class Picture:
-    """Draws a `membership.Result` on a figure; makes its artists once and only moves them after.
-
-    Attributes
-    ----------
-    moving : list of Artist
-        What `update` moves; all else is background.
-    """
-
-    size = (6.8, 4.7)
+class Picture(Drawing):
+    """Draws a `membership.Result` on a figure."""
 
     def __init__(self, figure: Figure) -> None:
-        self.title, self.key = heading(figure)
+        super().__init__(figure)
         self.views: dict[str, _View] = {"attack": _Attack(figure), "people": _People(figure)}
         self.still: tuple[str, str] | None = None
         self.moving: list[Artist] = []

@@ -8,7 +8,7 @@ import numpy as np
 
 from privlab.experiments import _ends
 from privlab.experiments import _memorisation_secrets as secrets
-from privlab.style import COLOURS, SMALL, TEXT, axes, heading
+from privlab.style import COLOURS, SMALL, TEXT, Drawing, axes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -49,24 +49,16 @@ class _Way:
         self.artists: list[Artist] = [self.band, self.line, self.name, self.prompt, self.said]
 
 
-class Picture:
-    """Draws a `memorisation.Result` on a figure; makes its artists once and only moves them after.
-
-    Attributes
-    ----------
-    moving : list of Artist
-        What `update` moves; all else is background.
-    """
-
-    size = (6.8, 4.7)
+class Picture(Drawing):
+    """Draws a `memorisation.Result` on a figure."""
 
     def __init__(self, figure: Figure) -> None:
+        super().__init__(figure)
         self.ax = axes(figure, BOX)
         self.ax.set_xscale("log")
         self.ax.set_ylim(0, TOP)
         self.ax.set_yticks([0, 2, 4, 6, 8, 10, np.log2(secrets.POSSIBLE)], [*"02468", "10", "13.3"])
         self.ax.set_ylabel("bits given away", fontsize=TEXT)
-        self.title, self.key = heading(figure)
         self.title.set_text("What does a language model remember of a secret?")
         self.key.set_text("mean and 95 % band · dots: single secrets under noise · 13.3 bits are all of it")
         self.ax.axhline(secrets.guessing(), color=COLOURS["floor"], linewidth=1.5, linestyle=(0, (2, 2)), zorder=2)

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from privlab import datasets
-from privlab.style import COLOURS, SMALL, TEXT, axes, heading
+from privlab.style import COLOURS, SMALL, TEXT, Drawing, axes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -70,19 +70,13 @@ class _Line:
         return float(100 * band.mean[there][-1]) if there.any() else 0.0
 
 
-class Picture:
-    """Draws a `minimise.Result` on a figure; makes its artists once and only moves them after.
-
-    Attributes
-    ----------
-    moving : list of Artist
-        What `update` moves; all else is background.
-    """
+class Picture(Drawing):
+    """Draws a `minimise.Result` on a figure."""
 
     size = (6.8, 4.9)
 
     def __init__(self, figure: Figure) -> None:
-        self.title, self.key = heading(figure)
+        super().__init__(figure)
         self.above, self.below = axes(figure, ABOVE), axes(figure, BELOW)
         self.lines = [{name: _Line(ax, style) for name, style in STYLES.items()} for ax in (self.above, self.below)]
         held: dict[str, Any] = {"color": COLOURS["held"], "linewidth": 1, "linestyle": ":", "animated": True}

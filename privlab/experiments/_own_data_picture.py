@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from privlab.experiments._own_data_result import ALL, DECLARED, PEOPLE, PLAIN, plain
-from privlab.style import COLOURS, SMALL, TEXT, axes, heading
+from privlab.style import COLOURS, SMALL, TEXT, Drawing, axes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -19,22 +19,14 @@ ROWS = 10
 LONGEST = 26  # letters of a column's name that fit beside the axes
 
 
-class Picture:
-    """Makes its artists once and only moves them after.
-
-    Attributes
-    ----------
-    moving : list of Artist
-        What `update` moves; all else is background.
-    """
-
-    size = (6.8, 4.7)
+class Picture(Drawing):
+    """Draws an `own_data.Result`."""
 
     def __init__(self, figure: Figure) -> None:
+        super().__init__(figure)
         self.ax = axes(figure, (0.355, 0.135, 0.525, 0.66))
         self.ax.grid(axis="x", color="#E6E6E6", linewidth=0.8)
         self.ax.grid(axis="y", visible=False)
-        self.title, self.key = heading(figure)
         self.marks: list[Artist] = []
         self.still: tuple[str, ...] | None = None
         shared: dict[str, Any] = {"animated": True, "capstyle": "butt"}

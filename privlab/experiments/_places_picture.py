@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from privlab import datasets
-from privlab.style import COLOURS, SMALL, TEXT, axes, heading
+from privlab.style import COLOURS, SMALL, TEXT, Drawing, axes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -44,21 +44,13 @@ class _Line:
         self.artists: list[Artist] = [self.band, self.dots, self.line, self.name]
 
 
-class Picture:
-    """Draws a `where_noise_goes.Result` on a figure; makes its artists once and only moves them after.
-
-    Attributes
-    ----------
-    moving : list of Artist
-        What `update` moves; all else is background.
-    """
-
-    size = (6.8, 4.7)
+class Picture(Drawing):
+    """Draws a `where_noise_goes.Result` on a figure."""
 
     def __init__(self, figure: Figure) -> None:
+        super().__init__(figure)
         self.ax = axes(figure, BOX)
         self.ax.set_xscale("log")
-        self.title, self.key = heading(figure)
         self.lines = {place: _Line(self.ax, place) for place in STYLES}
         self.hair = self.ax.axvline(1, color=COLOURS["held"], linewidth=1, linestyle=":", animated=True)
         self.floor = self.ax.axhline(0, color=COLOURS["floor"], linewidth=1.5, linestyle=(0, (6, 3)), animated=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from privlab import datasets
-from privlab.style import COLOURS, SMALL, TEXT, axes, heading
+from privlab.style import COLOURS, SMALL, TEXT, Drawing, axes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -31,19 +31,13 @@ ARRIVES = {
 }
 
 
-class Picture:
-    """Draws a `server_view.Result` on a figure; makes its artists once and only moves them after.
-
-    Attributes
-    ----------
-    moving : list of Artist
-        What `update` moves; all else is background.
-    """
+class Picture(Drawing):
+    """Draws a `server_view.Result` on a figure."""
 
     size = (7.1, 5.2)
 
     def __init__(self, figure: Figure) -> None:
-        self.title, self.key = heading(figure)
+        super().__init__(figure)
         self.ax, self.numbers = axes(figure, LEFT), axes(figure, RIGHT)
         self.ax.grid(visible=False, axis="y")
         self.ax.grid(visible=True, axis="x", color="#E6E6E6", linewidth=0.8)

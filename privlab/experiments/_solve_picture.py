@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from privlab.style import COLOURS, SMALL, TEXT, axes, heading
+from privlab.style import COLOURS, SMALL, TEXT, Drawing, axes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -20,25 +20,17 @@ TICKS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10)
 GAP = 0.15  # heights of the axes that two names at the right keep between them
 
 
-class Picture:
-    """Draws a `solve.Result` on a figure; makes its artists once and only moves them after.
-
-    Attributes
-    ----------
-    moving : list of Artist
-        What `update` moves; all else is background.
-    """
-
-    size = (6.8, 4.7)
+class Picture(Drawing):
+    """Draws a `solve.Result` on a figure."""
 
     def __init__(self, figure: Figure) -> None:
+        super().__init__(figure)
         self.ax = ax = axes(figure, BOX)
         ax.set_xscale("log")
         ax.set_xlim(LEFT, RIGHT)
         ax.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
         ax.minorticks_off()
         ax.set_xlabel("privacy budget ε   (more private  ←   →  more accurate)", fontsize=TEXT)
-        self.title, self.key = heading(figure)
         self.key.set_text("line: what so many of 100 fresh releases reach · dots: single trainings")
         self.still = ""
         blue, held, attacker = COLOURS["private"], COLOURS["held"], COLOURS["attacker"]

@@ -10,7 +10,7 @@ import numpy as np
 from privlab import datasets
 from privlab.experiments import _statistics_data as data
 from privlab.experiments._statistics_result import data_words
-from privlab.style import COLOURS, SMALL, TEXT, axes, heading
+from privlab.style import COLOURS, SMALL, TEXT, Drawing, axes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -27,21 +27,13 @@ SPREAD = np.modf(np.arange(DOTS) * 0.618034)[0] - 0.5  # dots side by side, the 
 NEAR, FAR = 1e-4, 3.0  # error axis, as shares of the truth
 
 
-class Picture:
-    """Draws a `statistics.Result` on a figure; makes its artists once and only moves them after.
-
-    Attributes
-    ----------
-    moving : list of Artist
-        What `update` moves; all else is background.
-    """
-
-    size = (6.8, 4.7)
+class Picture(Drawing):
+    """Draws a `statistics.Result` on a figure."""
 
     def __init__(self, figure: Figure) -> None:
+        super().__init__(figure)
         blue, held = COLOURS["private"], COLOURS["held"]
         self.ax = axes(figure, BOX)
-        self.title, self.key = heading(figure)
         self.still: tuple[Any, ...] | None = None
         self.marks: list[Artist] = []
         self.band = self.ax.fill_between([1], [0], [0], color=blue, alpha=0.2, linewidth=0, animated=True)

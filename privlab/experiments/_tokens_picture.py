@@ -10,7 +10,7 @@ from privlab.experiments import _ends
 from privlab.experiments import _tokens_attacks as attacks
 from privlab.experiments._tokens_result import FOUND
 from privlab.experiments._two_worlds_result import interval
-from privlab.style import COLOURS, SMALL, TEXT, axes, heading
+from privlab.style import COLOURS, SMALL, TEXT, Drawing, axes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -66,19 +66,11 @@ class _Way:
         self.artists: list[Artist] = [self.band, self.line, self.dotted, self.name]
 
 
-class Picture:
-    """Draws a `tokens.Result` on a figure; makes its artists once and only moves them after.
-
-    Attributes
-    ----------
-    moving : list of Artist
-        What `update` moves; all else is background.
-    """
-
-    size = (6.8, 4.7)
+class Picture(Drawing):
+    """Draws a `tokens.Result` on a figure."""
 
     def __init__(self, figure: Figure) -> None:
-        self.title, self.key = heading(figure)
+        super().__init__(figure)
         self.ax, self.bars = axes(figure, BOX), axes(figure, BARS)
         self.ways = {way: _Way(self.ax, way) for way in STYLES}
         self.hair = self.ax.axvline(1, color=COLOURS["held"], linewidth=1, linestyle=":", animated=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from privlab import cards, models, uncertainty
-from privlab.style import COLOURS, MODEL_STYLES, SMALL, TEXT, axes, heading
+from privlab.style import COLOURS, MODEL_STYLES, SMALL, TEXT, Drawing, axes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -67,20 +67,12 @@ class _Line:
             artist.set_visible(shown)
 
 
-class Picture:
-    """Draws a `tradeoff.Result` on a figure; makes its artists once and only moves them after.
-
-    Attributes
-    ----------
-    moving : list of Artist
-        What `update` moves; all else is background.
-    """
-
-    size = (6.8, 4.7)
+class Picture(Drawing):
+    """Draws a `tradeoff.Result` on a figure."""
 
     def __init__(self, figure: Figure) -> None:
+        super().__init__(figure)
         self.ax = axes(figure, BOX)
-        self.title, self.key = heading(figure)
         self.ax.set_xscale("log")
         self.still: tuple[Any, ...] | None = None
         self.marks: list[Artist] = []

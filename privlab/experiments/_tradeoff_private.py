@@ -14,7 +14,7 @@ from privlab import accounting, datasets, dpsgd, exact, explain, mechanisms, mod
 from privlab.experiments._tradeoff_picture import BOX, CLIP_LABEL, CLIP_TICKS, EPSILON_LABEL, EPSILON_TICKS, HALO
 from privlab.experiments._waiting import for_the_accountant
 from privlab.filters import Charge
-from privlab.style import COLOURS, SMALL, TEXT, axes, heading
+from privlab.style import COLOURS, SMALL, TEXT, Drawing, axes
 from privlab.tables import pd
 
 if TYPE_CHECKING:
@@ -216,21 +216,13 @@ def result(settings: Settings, looks: Sequence[Look], held: int, bill: Bill) -> 
     return Result(settings, tuple(looks[i] for i in same), same.index(held), bill)
 
 
-class Picture:
-    """Draws a point and its interval for each look that was paid for; makes its artists once and only moves them after.
-
-    Attributes
-    ----------
-    moving : list of Artist
-        What `update` moves; all else is background.
-    """
-
-    size = (6.8, 4.7)
+class Picture(Drawing):
+    """Draws a point and its interval for each look that was paid for."""
 
     def __init__(self, figure: Figure) -> None:
+        super().__init__(figure)
         self.ax = axes(figure, BOX)
         self.ax.set_xscale("log")
-        self.title, self.key = heading(figure)
         blue: dict[str, Any] = {"color": COLOURS["private"], "animated": True}
         self.bars = self.ax.vlines([1], [0], [0], linewidth=2, alpha=0.7, **blue)
         (self.dots,) = self.ax.plot([], [], "o", markersize=7, **blue)

@@ -11,7 +11,7 @@ import numpy as np
 from privlab.experiments._two_worlds_noise import RESPONSE, Array
 from privlab.experiments._two_worlds_result import hundredths, interval
 from privlab.explain import guess_limit
-from privlab.style import COLOURS, SMALL, TEXT, axes, heading
+from privlab.style import COLOURS, SMALL, TEXT, Drawing, axes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -25,19 +25,11 @@ WITHOUT, WITH, ATTACKER, LIMIT = COLOURS["floor"], COLOURS["private"], COLOURS["
 ANSWERS = (-8.0, 9.0)
 
 
-class Picture:
-    """Draws a `two_worlds.Result` on a figure; makes its artists once and only moves them after.
-
-    Attributes
-    ----------
-    moving : list of Artist
-        What `update` moves; all else is background.
-    """
-
-    size = (6.8, 4.7)
+class Picture(Drawing):
+    """Draws a `two_worlds.Result` on a figure."""
 
     def __init__(self, figure: Figure) -> None:
-        self.title, self.key = heading(figure)
+        super().__init__(figure)
         self.views = {"worlds": _Worlds(figure), "attackers": _Attackers(figure), "low_bits": _Digits(figure)}
         self.still: tuple[str, str] | None = None
         self.moving: list[Artist] = []
