@@ -3,13 +3,10 @@
 >>> import privlab
 >>> privlab.explore("tradeoff")  # doctest: +SKIP
 
-`explore` opens a panel, `run` computes the same without widgets, `share` writes it into one file to send, `solve` finds
-the ε for what you need, `load` and `from_frame` bring data, `answer` checks an answer to a notebook's question.
-`explore` opens a panel, `run` computes the same without widgets, `solve` finds the ε for what you need, `verify` puts
-a promise to the test, `load` and `from_frame` bring data, `answer` checks an answer to a notebook's question.
-`explore` opens a panel, `run` computes the same without widgets, `share` writes it into one file to send, `dossier`
-records how a model came about, `solve` finds the ε for what you need, `load` and `from_frame` bring data, `answer`
-checks an answer to a notebook's question.
+`explore` opens a panel, `run` computes the same without widgets, `sweep` does so at every point of a grid, `share`
+writes it into one file to send, `solve` finds the ε for what you need, `verify` puts a promise to the test, `dossier`
+records how a model came about. `load` and `from_frame` bring data, `bring` and `declare` a file of your own; `answer`
+checks an answer to a notebook's question, and `story` shows all of it to stakeholders.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ import ipywidgets as w
 import numpy as np
 import pandas as pd
 import pytest
+from ipywidgets.widgets.widget import _instances
 
 import privlab
 from privlab import dossiers, experiments
@@ -223,3 +224,15 @@ def test_hostile_names_and_categories_are_inert_everywhere(form: Bring, tmp_path
     record = dossiers.make(experiments.run("audit", dataset=form.dataset, trials=100))
     assert "<img src=x" not in record.html()
     panel.close()
+
+
+def test_a_closed_form_leaves_no_widget(ledger: Ledger) -> None:
+    before = set(_instances)
+    form = privlab.bring(ledger=ledger)
+    for raw in (csv(pay=[1] * 300), csv(), b"\x80\x04 a pickle"):
+        upload(form, raw)
+    declare(form, **PUBLIC)
+    declare(form, **PUBLIC, first="0.5")
+    assert form.panel is not None
+    form.close()
+    assert [repr(_instances[one])[:60] for one in set(_instances) - before] == []

@@ -34,7 +34,8 @@ def theme(found: str) -> dict[str, str]:
 
 
 def test_the_panel_can_be_read_in_a_light_and_a_dark_theme():
-    light, dark = theme(".privlab-panel"), theme('[data-jp-theme-light="false"] .privlab-panel')
+    both = ".privlab-panel, .privlab-bring"
+    light, dark = theme(both), theme(f'[data-jp-theme-light="false"] :is({both})')
     assert {*light} == {*dark} == {"problem", "ring"}
     for colours, ground in ((light, WHITE), (dark, DARK)):
         assert contrast(to_rgb(colours["problem"]), ground) >= ENOUGH

@@ -32,9 +32,9 @@ EACH = "each row is a person"
 OUT, NUMBER, CATEGORIES = "leave out", "number", "categories"
 EXAMPLES = {OUT: "", NUMBER: "least to most, such as 0 to 120", CATEGORIES: "every one of them, such as yes, no"}
 FORM_STYLE = """<style>
-.privlab-bring { max-width: 1240px; font-family: system-ui, "DejaVu Sans", sans-serif; }
 .privlab-bring h3 { font-size: 16px; margin: 10px 0 2px; }
-.privlab-hint { font-size: 14px; line-height: 1.4; max-width: 860px; color: #333; }
+.privlab-hint { font-size: 14px; line-height: 1.4; max-width: 860px; color: var(--privlab-quiet); }
+.privlab-row .widget-label { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 .privlab-column { font-size: 14px; overflow-wrap: anywhere; line-height: 1.25; }
 </style>"""
 
@@ -45,11 +45,17 @@ class Row:
     def __init__(self, name: str) -> None:
         self.name, self.drafted, self._quiet = name, False, False
         label = w.HTML(f"<div class='privlab-column'>{text(name)}</div>", layout=w.Layout(width="240px"))
-        self.kind = w.Dropdown(options=[OUT, NUMBER, CATEGORIES], tooltip="what it is", layout=w.Layout(width="120px"))
-        self.public = w.Text(disabled=True, tooltip="public bounds or categories", layout=w.Layout(flex="1 1 300px"))
+        self.kind = w.Dropdown(
+            options=[OUT, NUMBER, CATEGORIES], description=f"{name}: what it is", tooltip="what it is",
+            layout=w.Layout(width="120px"),
+        )  # fmt: skip
+        self.public = w.Text(
+            disabled=True, description=f"{name}: what is public", tooltip="public bounds or categories",
+            layout=w.Layout(flex="1 1 300px"),
+        )  # fmt: skip
         self.missing = w.Text(
-            disabled=True, placeholder="if missing", tooltip="what stands in for a missing entry; empty: none may miss",
-            layout=w.Layout(width="100px"),
+            disabled=True, description=f"{name}: if missing", placeholder="if missing",
+            tooltip="what stands in for a missing entry; empty: none may miss", layout=w.Layout(width="100px"),
         )  # fmt: skip
         self.confirmed = w.Checkbox(
             description="public: I know it without the file",
@@ -135,7 +141,7 @@ class Bring(w.VBox):
         )
         self._upload.observe(self._on_upload, "value")
         self._path = w.Text(
-            placeholder="or a path on this machine, such as survey.csv", tooltip="path of a file",
+            description="or its path", placeholder="on this machine, such as survey.csv", tooltip="path of a file",
             continuous_update=False, layout=w.Layout(width="420px"),
         )  # fmt: skip
         read = self._button("Read", "read the file of that path", self._read_path, lambda: self._source_problem)
@@ -186,10 +192,13 @@ class Bring(w.VBox):
             lambda: self._problem,
         )  # fmt: skip
         done.button_style = "primary"
-        paid = w.HBox([self._epsilon, self._delta, self._file])
+        asked = w.HBox([self._epsilon, self._delta, self._file])
+        told: list[w.Widget] = []
         if self.ledger is not None:
-            paid = _hint(f"The ledger {self.ledger.path} pays: ε = {self.ledger.epsilon:g}, δ = {self.ledger.delta:g}.")
-        return [_heading("4 · The budget"), paid, w.HBox([self._first, done]), self._problem, self._below]
+            asked.layout.display = "none"
+            pays = f"The ledger {self.ledger.path} pays: ε = {self.ledger.epsilon:g}, δ = {self.ledger.delta:g}."
+            told = [_hint(pays)]
+        return [_heading("4 · The budget"), *told, asked, w.HBox([self._first, done]), self._problem, self._below]
 
     def _button(self, name: str, hint: str, action: Callable[[], None], problem: Callable[[], w.HTML]) -> w.Button:
         button = w.Button(description=name, tooltip=hint, layout=w.Layout(width="auto"))
@@ -303,7 +312,6 @@ class Bring(w.VBox):
         if self.comm is not None:
             if self.panel is not None:
                 self.panel.close()
-            self._below.children = []
             close_all(self)
 
 

@@ -1,14 +1,16 @@
 """How a panel looks: readable in a light and a dark theme, on a wide screen and a narrow one."""
 
 SHEET = """<style>
-.privlab-panel { max-width: 1240px; font-family: system-ui, "DejaVu Sans", sans-serif;
+.privlab-panel, .privlab-bring { max-width: 1240px; font-family: system-ui, "DejaVu Sans", sans-serif;
   --privlab-text: var(--jp-ui-font-color0, #111); --privlab-quiet: var(--jp-ui-font-color1, #333);
   --privlab-problem: #A03000; --privlab-ring: #0072B2; }
-[data-jp-theme-light="false"] .privlab-panel { --privlab-problem: #FFB08A; --privlab-ring: #56B4E9; }
+[data-jp-theme-light="false"] :is(.privlab-panel, .privlab-bring) { --privlab-problem: #FFB08A;
+  --privlab-ring: #56B4E9; }
 .privlab-panel > :nth-child(3) { position: absolute; width: 1px; height: 1px; overflow: hidden; margin: 0;
   clip-path: inset(50%); }
 /* twice the class: ipywidgets says none, and that it is important */
-.privlab-panel.privlab-panel :focus-visible { outline: 3px solid var(--privlab-ring) !important; outline-offset: -2px; }
+:is(.privlab-panel.privlab-panel, .privlab-bring.privlab-bring) :focus-visible {
+  outline: 3px solid var(--privlab-ring) !important; outline-offset: -2px; }
 .privlab-panel.privlab-panel :is(.noUi-handle, [type=checkbox]):focus-visible { outline-offset: 1px; }
 .privlab-controls { flex: 1 1 290px; min-width: min(270px, 100%); max-width: 350px; padding-right: 18px; }
 .privlab-right { flex: 3 1 560px; min-width: min(300px, 100%); contain: content; padding: 3px; }
@@ -17,7 +19,7 @@ SHEET = """<style>
 .privlab-progress { width: 160px; height: 10px; accent-color: #0072B2; display: block; margin: 0 0 4px; }
 .privlab-note { font-size: 15px; line-height: 1.4; max-width: 780px; }
 .privlab-sentence, .privlab-note { color: var(--privlab-text); }
-.privlab-problem { color: var(--privlab-problem, #A03000); font-weight: 600; font-size: 14px; line-height: 1.35; }
+.privlab-problem { color: var(--privlab-problem); font-weight: 600; font-size: 14px; line-height: 1.35; }
 .privlab-mode { color: var(--privlab-quiet); font-size: 14px; line-height: 1.35; margin: 4px 8px; }
 .privlab-label, .privlab-slider > .widget-label, .privlab-choice > .widget-label { color: var(--privlab-text);
   font-size: 14px; line-height: 1.3; }

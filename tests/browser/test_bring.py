@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Locator, Page
 
 from privlab import cards
-from tests.browser import rooms
+from tests.browser import panels, rooms
 from tests.browser.rooms import View
 
 SENTINEL = "7173591827"  # what one person of the file has for the size of their place
@@ -52,11 +52,11 @@ def test_an_uploaded_file_is_declared_and_looked_at(browser: Browser, tmp_path: 
         declared = [("Age", "number", "18 to 100"), ("Own place (1 left to 7 right)", "number", "1 to 7"),
                     ("Clinton's place (1-7)", "number", "1 to 7"), ("Vote", "categories", "Clinton, Dole")]  # fmt: skip
         for name, kind, public in declared:
-            row = form.locator(".privlab-row").filter(has=page.get_by_text(name, exact=True))
-            row.locator("select").select_option(kind)
-            row.locator("input[type=text]").first.fill(public)
+            form.get_by_label(f"{name}: what it is").select_option(kind)
+            form.get_by_label(f"{name}: what is public").fill(public)
         form.get_by_label("number of people n").fill("944")
         form.get_by_label("number of people n").press("Enter")
+        assert panels.barriers(page, ".privlab-bring") == []
         register = form.get_by_role("button", name="Register, and pay for a first look")
         register.focus()
         register.press("Enter")
