@@ -20,6 +20,7 @@ from privlab import accounting, cores, datasets, dpsgd, models, uncertainty, wor
 from privlab.columns import Column
 from privlab.experiments import tradeoff
 from privlab.experiments.tradeoff import Picture, Settings
+from privlab.panel.figure import Canvas
 from privlab.schema import Schema
 
 GRID = accounting.EPSILON_GRID
@@ -576,3 +577,13 @@ def test_idle_moments_calibrate_the_slider(monkeypatch):
     asked.clear()
     list(tradeoff.prepare(Settings()))
     assert asked == [], "what is shipped need not be computed"
+
+
+@pytest.mark.parametrize("view", ["epsilon", "clip_norm"])
+def test_the_longest_title_fits(view):
+    found = next(one for one in tradeoff.run(tradeoff.Settings.make(None, dataset="rand", view=view, seeds=2)) if one)
+    canvas = Canvas(tradeoff.Picture)
+    canvas.draw(found)
+    title = canvas.picture.title
+    assert "RAND health insurance" in title.get_text()
+    assert title.get_window_extent(canvas.agg.get_renderer()).x1 < canvas.size[0]

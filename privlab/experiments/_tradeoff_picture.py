@@ -177,7 +177,7 @@ class Picture(Drawing):
             self._scale((0.045, 42), EPSILON_TICKS, EPSILON_LABEL)
             self._deployments()
         else:
-            self.title.set_text(f"How far may one {data.unit} pull, on {name}?")
+            self.title.set_text(f"How far may a {data.unit} pull, on {name}?")
             self._scale((0.09, 11), CLIP_TICKS, CLIP_LABEL)
         return True
 
