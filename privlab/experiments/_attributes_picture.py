@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from privlab.style import COLOURS, SMALL, TEXT, axes, heading
+from privlab.style import COLOURS, SMALL, TEXT, Drawing, axes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -24,21 +24,13 @@ LIMITS = (-6.0, 16.0)
 HALO = {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none"}
 
 
-class Picture:
-    """Draws an `attributes.Result` on a figure; makes its artists once and only moves them after.
-
-    Attributes
-    ----------
-    moving : list of Artist
-        What `update` moves; all else is background.
-    """
-
-    size = (6.8, 4.7)
+class Picture(Drawing):
+    """Draws an `attributes.Result` on a figure."""
 
     def __init__(self, figure: Figure) -> None:
+        super().__init__(figure)
         ax = axes(figure, (0.3, 0.155, 0.67, 0.64))
-        self.title, key = heading(figure)
-        key.set_text("dots: what seeing a model adds · lines: 95 % intervals")
+        self.key.set_text("dots: what seeing a model adds · lines: 95 % intervals")
         ax.set_xlim(*LIMITS)
         ax.set_ylim(len(ROWS) - 0.5, -0.75)
         ax.set_yticks([])

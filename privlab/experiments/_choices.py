@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from privlab import datasets
-from privlab.settings import choice
+from privlab.settings import choice, control
+
+PRIVATE, ACCURATE = "more private", "more accurate"
 
 
 def data(default: str, among: Callable[[], Sequence[str]] = datasets.names) -> Any:
@@ -19,6 +21,23 @@ def data(default: str, among: Callable[[], Sequence[str]] = datasets.names) -> A
         reads=lambda given: given.name if isinstance(given, datasets.Dataset) else given,
         hint="Real people, with a card for each set.",
     )
+
+
+def epsilon(hint: str, **other: Any) -> Any:
+    """The budget; `other` is what its control has otherwise."""
+    usual: dict[str, Any] = {
+        "default": 1.0,
+        "label": "privacy budget ε",
+        "low": 0.01,
+        "high": 100,
+        "slider": (0.05, 10),
+    }
+    return control(**(usual | {"scale": "log", "ends": (PRIVATE, ACCURATE), "hint": hint} | other))
+
+
+def seed() -> Any:
+    """What chance begins with."""
+    return control(default=0, label="seed", low=0, high=2**31 - 1, slider=(0, 20), places=21, advanced=True)
 
 
 def called(column: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from privlab import uncertainty
 from privlab.experiments._gradient_clipping_groups import OUTCOME
 from privlab.experiments._gradient_clipping_result import points
-from privlab.style import COLOURS, SMALL, TEXT, axes, heading
+from privlab.style import COLOURS, SMALL, TEXT, Drawing, axes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -355,21 +355,14 @@ class _Groups(_Scene):
             change.set_text(points(p.changes[g]))
 
 
-class Picture:
+class Picture(Drawing):
     """Draws a `gradient_clipping.Result` on a figure; a view's artists are made when it is first shown."""
 
-    size = (6.8, 4.7)
-
     def __init__(self, figure: Figure) -> None:
+        super().__init__(figure)
         self.figure = figure
-        self.title, self.key = heading(figure)
         self.scenes: dict[str, _Scene] = {}
         self.view = ""
-
-    @property
-    def moving(self) -> list[Artist]:
-        """What `update` moves; all else is background."""
-        return self.scenes[self.view].moving if self.view else []
 
     def update(self, result: Result) -> bool:
         """Move the artists to a result; whether the background changed too."""
@@ -387,4 +380,5 @@ class Picture:
         self.title.set_text(words[0])
         self.key.set_text(words[1])
         scene.move(result)
+        self.moving = scene.moving
         return changed or other

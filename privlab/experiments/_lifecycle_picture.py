@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from privlab.style import COLOURS, SMALL, TEXT, axes, heading
+from privlab.style import COLOURS, SMALL, TEXT, Drawing, axes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -23,21 +23,15 @@ STEPS = 4
 BELOW = 0.17  # how far a bar or mark stands below the middle of its row, whose words stand above
 
 
-class Picture:
-    """Draws a `lifecycle.Result` on a figure; makes its artists once and only moves them after.
-
-    Attributes
-    ----------
-    moving : list of Artist
-        What `update` moves; all else is background.
-    """
+class Picture(Drawing):
+    """Draws a `lifecycle.Result` on a figure."""
 
     size = (6.8, 4.9)
 
     def __init__(self, figure: Figure) -> None:
-        title, key = heading(figure)
-        title.set_text("What is left once Adult has gone the whole way?")
-        key.set_text("○ as collected · ● at your settings, bars 95 % · ◆ the most that ε allows")
+        super().__init__(figure)
+        self.title.set_text("What is left once Adult has gone the whole way?")
+        self.key.set_text("○ as collected · ● at your settings, bars 95 % · ◆ the most that ε allows")
         left, right = _bare(figure, LEFT, STEPS), _bare(figure, RIGHT, len(ROWS))
         left.set_xlabel("of those asked (%)", fontsize=TEXT, labelpad=2)
         right.set_xlabel("of 100", fontsize=TEXT, labelpad=2)

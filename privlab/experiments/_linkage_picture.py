@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from privlab.style import COLOURS, SMALL, TEXT, axes, heading
+from privlab.style import COLOURS, SMALL, TEXT, Drawing, axes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -17,22 +17,14 @@ if TYPE_CHECKING:
 MOST = 9  # columns that may be known
 
 
-class Picture:
-    """Draws a `linkage.Result` on a figure; makes its artists once and only moves them after.
-
-    Attributes
-    ----------
-    moving : list of Artist
-        What `update` moves; all else is background.
-    """
-
-    size = (6.8, 4.7)
+class Picture(Drawing):
+    """Draws a `linkage.Result` on a figure."""
 
     def __init__(self, figure: Figure) -> None:
+        super().__init__(figure)
         ax = axes(figure, (0.285, 0.145, 0.685, 0.64))
-        title, key = heading(figure)
-        title.set_text("Who can be found in a table without names?")
-        key.set_text("each bar: all people, if this and everything above it is known of them")
+        self.title.set_text("Who can be found in a table without names?")
+        self.key.set_text("each bar: all people, if this and everything above it is known of them")
         ax.set_xlim(0, 100)
         ax.set_ylim(MOST - 0.4, -0.6)
         ax.set_yticks([])

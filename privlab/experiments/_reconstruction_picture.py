@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from privlab.style import COLOURS, SMALL, TEXT, axes, heading
+from privlab.style import COLOURS, SMALL, TEXT, Drawing, axes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -22,22 +22,14 @@ STYLES: dict[str, tuple[str, Any, str]] = {
 TICKS = (10, 30, 100, 300, 1000, 3000)
 
 
-class Picture:
-    """Draws a `reconstruction.Result` on a figure; makes its artists once and only moves them after.
-
-    Attributes
-    ----------
-    moving : list of Artist
-        What `update` moves; all else is background.
-    """
-
-    size = (6.8, 4.7)
+class Picture(Drawing):
+    """Draws a `reconstruction.Result` on a figure."""
 
     def __init__(self, figure: Figure) -> None:
+        super().__init__(figure)
         ax = self.ax = axes(figure, (0.115, 0.145, 0.64, 0.69))
-        title, key = heading(figure)
-        title.set_text("Who earns more? Asked in many harmless counts")
-        key.set_text("lines and bands: mean of the repeats, 95 % interval · dots: single attempts")
+        self.title.set_text("Who earns more? Asked in many harmless counts")
+        self.key.set_text("lines and bands: mean of the repeats, 95 % interval · dots: single attempts")
         ax.set_xscale("log")
         ax.set_xlim(9.5, 3200)
         ax.set_xticks(TICKS, [f"{tick:,}" for tick in TICKS])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from privlab.experiments._side_by_side_ways import WAYS
-from privlab.style import COLOURS, SMALL, axes, heading
+from privlab.style import COLOURS, SMALL, Drawing, axes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -45,18 +45,11 @@ class _Row:
         self.cost.set_text("\n".join(cost))
 
 
-class Picture:
-    """Draws a `side_by_side.Result` on a figure; makes its artists once and only moves them after.
-
-    Attributes
-    ----------
-    moving : list of Artist
-        What `update` moves; all else is background.
-    """
-
-    size = (6.8, 4.7)
+class Picture(Drawing):
+    """Draws a `side_by_side.Result` on a figure."""
 
     def __init__(self, figure: Figure) -> None:
+        super().__init__(figure)
         self.ax = axes(figure, BOX)
         self.ax.grid(visible=False, axis="y")
         self.ax.grid(axis="x", color="#E6E6E6", linewidth=0.8)
@@ -64,9 +57,8 @@ class Picture:
         self.ax.set_ylim(len(WAYS) - 0.5, -0.5)
         self.ax.set_yticks([])
         self.ax.set_xticks((70, 76, 82, 88), ("70", "76", "82", "88"))
-        title, key = heading(figure)
-        title.set_text("Five ways to learn: who could still see what?")
-        key.set_text("● everything  ◐ much  ◔ little: ε bounds it  ○ nothing  ·  bar: 95 % interval")
+        self.title.set_text("Five ways to learn: who could still see what?")
+        self.key.set_text("● everything  ◐ much  ◔ little: ε bounds it  ○ nothing  ·  bar: 95 % interval")
         left, bottom, _, height = BOX
         shared: dict[str, Any] = {"fontsize": SMALL, "va": "bottom", "linespacing": 1.05, "color": "#444444"}
         top = bottom + height + 0.012

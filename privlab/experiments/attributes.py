@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from privlab import datasets
-from privlab.experiments import _shadows
+from privlab.experiments import _choices, _shadows
 from privlab.experiments._attributes_guess import Difference, Guesser, gain
 from privlab.experiments._attributes_picture import Picture
 from privlab.experiments._waiting import for_all, for_the_accountant
@@ -38,11 +38,7 @@ TOGETHER = 256  # models between two results
 class Settings(Controls):
     """What is hidden, and what the model learned from."""
 
-    epsilon: float = control(
-        default=1.0, label="privacy budget ε", low=0.01, high=100, slider=(0.05, 10), scale="log",
-        ends=("more private", "more accurate"),
-        hint="Of the private models; the others are trained without any privacy.",
-    )  # fmt: skip
+    epsilon: float = _choices.epsilon("Of the private models; the others are trained without any privacy.")
     size: int = control(
         default=50, label="people n in each model's training", low=20, high=10_000, slider=(25, 1000), scale="log",
         ends=("few", "many"), hint="Each model learns from a random half of a pool of twice as many people.",
@@ -63,7 +59,7 @@ class Settings(Controls):
         default=512, label="models", low=64, high=4096, slider=(64, 2000), scale="log", places=16, advanced=True,
         hint="Each is attacked, with the others to compare it with.",
     )  # fmt: skip
-    seed: int = control(default=0, label="seed", low=0, high=2**31 - 1, slider=(0, 20), places=21, advanced=True)
+    seed: int = _choices.seed()
 
 
 @dataclass(frozen=True)

@@ -39,11 +39,14 @@ def _usable() -> tuple[str, ...]:
 class Settings(Controls):
     """What is promised, and how hard the attack tries to refute it."""
 
-    epsilon: float = control(
-        default=4.0, label="promised ε", low=0.05, high=50, slider=(0.25, 16), scale="log",
-        ends=("more private", "more accurate"),
-        hint="The noise of every training is made for it. Smaller is more private.",
-    )  # fmt: skip
+    epsilon: float = _choices.epsilon(
+        "The noise of every training is made for it. Smaller is more private.",
+        default=4.0,
+        label="promised ε",
+        low=0.05,
+        high=50,
+        slider=(0.25, 16),
+    )
     trials: int = control(
         default=1000, label="runs, or made-up people N", low=40, high=50_000, slider=(100, 10_000), scale="log",
         places=41, ends=("sees little", "takes longer"),
@@ -73,7 +76,7 @@ class Settings(Controls):
         default=0.95, label="confidence", low=0.5, high=0.9999, slider=(0.8, 0.99), places=20, advanced=True,
         hint="How often a lower bound must be right.",
     )  # fmt: skip
-    seed: int = control(default=0, label="seed", low=0, high=2**31 - 1, slider=(0, 20), places=21, advanced=True)
+    seed: int = _choices.seed()
 
     def check(self) -> None:
         """Refuse to plant many people of a kind that comes once."""

@@ -41,10 +41,9 @@ class Settings(Controls):
         slider=(1, 30), scale="log", ends=("all alike", "very unevenly"),
         hint="How many times higher the odds of a yes are in the first group than in the last. An assumption.",
     )  # fmt: skip
-    epsilon: float = control(
-        default=1.0, label="privacy budget ε of the model", low=0.01, high=100, slider=(0.05, 10), scale="log",
-        ends=("more private", "more accurate"), hint="How much one person's data may change the model.",
-    )  # fmt: skip
+    epsilon: float = _choices.epsilon(
+        "How much one person's data may change the model.", label="privacy budget ε of the model"
+    )
     by: str = choice(
         default="answer", label="the yes depends on", among=lambda: ROLES, offered=_has,
         words=lambda role: {"answer": "the answer itself"}.get(role, role),
@@ -76,7 +75,7 @@ class Settings(Controls):
         default=10, label="repeats", low=2, high=200, slider=(2, 40), scale="log", places=20, advanced=True,
         hint="How often everybody is asked anew and a model trained.",
     )  # fmt: skip
-    seed: int = control(default=0, label="seed", low=0, high=2**31 - 1, slider=(0, 20), places=21, advanced=True)
+    seed: int = _choices.seed()
 
     def check(self) -> None:
         """Refuse groups that the data do not tell of."""

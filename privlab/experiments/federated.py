@@ -40,11 +40,12 @@ def _datasets() -> tuple[str, ...]:
 class Settings(Controls):
     """Who takes part, how different they are, and what protects them."""
 
-    epsilon: float = control(
-        default=1.0, label="privacy budget ε, for a whole client", low=0.05, high=100, slider=(0.05, 10), scale="log",
-        ends=("more private", "more accurate"), offered=lambda settings, value: settings.protect != "none",
-        hint="For everything a client holds, over all rounds together.",
-    )  # fmt: skip
+    epsilon: float = _choices.epsilon(
+        "For everything a client holds, over all rounds together.",
+        label="privacy budget ε, for a whole client",
+        low=0.05,
+        offered=lambda settings, value: settings.protect != "none",
+    )
     clients: int = control(
         default=200, label="clients N", low=2, high=5000, slider=(5, 1000), scale="log", ends=("few", "many"),
         hint="The same people, dealt to so many hospitals, banks or phones.",
@@ -108,7 +109,7 @@ class Settings(Controls):
         default=9, label="repeats", low=1, high=100, slider=(1, 40), scale="log", places=20, advanced=True,
         hint="How often everything is done anew: more repeats narrow the dark band.",
     )  # fmt: skip
-    seed: int = control(default=0, label="seed", low=0, high=2**31 - 1, slider=(0, 20), places=21, advanced=True)
+    seed: int = _choices.seed()
 
     def check(self) -> None:
         """Refuse what the data set does not have."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from privlab import accounting, checks
+from privlab.experiments import _choices
 from privlab.experiments import _gallery_exhibits as exhibits
 from privlab.experiments._gallery_bugs import CATALOGUE, DELTA, RATE, STEPS
 from privlab.experiments._gallery_exhibits import Claim, Exhibit
@@ -48,7 +49,7 @@ class Settings(Controls):
         default=10_000, label="trials", low=2000, high=200_000, slider=(2000, 100_000), scale="log", places=18,
         advanced=True, hint="Draws of noise, and releases in each of two worlds, that the checks may use.",
     )  # fmt: skip
-    seed: int = control(default=0, label="seed", low=0, high=2**31 - 1, slider=(0, 20), places=21, advanced=True)
+    seed: int = _choices.seed()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from privlab import accounting
+from privlab.experiments import _choices
 from privlab.experiments._ledger_chain import TAMPERINGS, Chain, tamper
 from privlab.experiments._ledger_picture import Picture
 from privlab.experiments._waiting import for_the_accountant
@@ -55,7 +56,7 @@ class Settings(Controls):
         offered=lambda settings, value: settings.view == "budget",
         hint="How often the simulated hand moves the slider.",
     )  # fmt: skip
-    seed: int = control(default=0, label="seed", low=0, high=2**31 - 1, slider=(0, 20), places=21, advanced=True)
+    seed: int = _choices.seed()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from privlab import accounting, datasets, minimise
-from privlab.experiments import _consent_work
+from privlab.experiments import _choices, _consent_work
 from privlab.experiments import _lifecycle_work as work
 from privlab.experiments._lifecycle_picture import Picture
 from privlab.experiments._lifecycle_result import IDENTIFIERS, Result, evidence
@@ -26,10 +26,9 @@ ROLES = ("answer", *_consent_work.ROLES[work.DATASET])
 class Settings(Controls):
     """What is done at each step of the way."""
 
-    epsilon: float = control(
-        default=1.0, label="privacy budget ε of the model", low=0.01, high=100, slider=(0.05, 10), scale="log",
-        ends=("more private", "more accurate"), hint="Train: how much one person's data may change the model.",
-    )  # fmt: skip
+    epsilon: float = _choices.epsilon(
+        "Train: how much one person's data may change the model.", label="privacy budget ε of the model"
+    )
     share: float = control(
         default=0.4, label="share who say yes", low=0.01, high=1, slider=(0.05, 1), places=96,
         ends=("few", "everybody"), hint="Ask: an assumption about people, not data on them.",
@@ -67,7 +66,7 @@ class Settings(Controls):
         default=8, label="repeats", low=2, high=200, slider=(2, 40), scale="log", places=20, advanced=True,
         hint="How often everybody is asked anew and a model trained.",
     )  # fmt: skip
-    seed: int = control(default=0, label="seed", low=0, high=2**31 - 1, slider=(0, 20), places=21, advanced=True)
+    seed: int = _choices.seed()
 
 
 def prepare(settings: Settings) -> Iterator[None]:

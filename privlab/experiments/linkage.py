@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from privlab import datasets, uncertainty
+from privlab import anonymity, datasets, uncertainty
+from privlab.experiments import _choices
 from privlab.experiments._linkage_picture import Picture
 from privlab.settings import Controls, choice, control
 from privlab.tables import pd
@@ -54,7 +55,7 @@ class Settings(Controls):
         default=10, label="repeats", low=2, high=100, slider=(2, 40), places=39, advanced=True,
         hint="How often other people are drawn to be published.",
     )  # fmt: skip
-    seed: int = control(default=0, label="seed", low=0, high=2**31 - 1, slider=(0, 20), places=21, advanced=True)
+    seed: int = _choices.seed()
 
 
 @dataclass(frozen=True)
@@ -161,12 +162,6 @@ def _codes() -> tuple[dict[str, Array], Array]:
     return codes, pd.factorize(table["income"], sort=True)[0].astype(bool)
 
 
-def groups(key: Array, code: Array) -> Array:
-    """Whole numbers from 0 for people alike in both: what `key` already tells apart, and a column's codes."""
-    _, alike = np.unique(key * (int(code.max()) + 1) + code, return_inverse=True)
-    return alike
-
-
 def run(settings: Settings) -> Iterator[Result | None]:
     """Publish a table again and again, and count the rows that fit each person."""
     s = settings
@@ -177,7 +172,7 @@ def run(settings: Settings) -> Iterator[Result | None]:
         key, shares = np.zeros(s.people, np.int64), []
         for name in s.known:
             code = codes[name][drawn]
-            key = groups(key, (code - 17) // s.age_width if name == "age" else code)
+            key = anonymity.alike([key, (code - 17) // s.age_width if name == "age" else code], s.people)
             size = np.bincount(key)
             own, yes = size[key], np.bincount(key, weights=rich[drawn])[key]
             agree = (yes == 0) | (yes == own)

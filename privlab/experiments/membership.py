@@ -28,11 +28,7 @@ VIEWS = {"attack": "how many members are found", "people": "who is exposed"}
 class Settings(Controls):
     """What the attacked models learn from, and how privately."""
 
-    epsilon: float = control(
-        default=1.0, label="privacy budget ε", low=0.01, high=100, slider=(0.05, 10), scale="log",
-        ends=("more private", "more accurate"),
-        hint="Of the private models; the others are trained without any privacy.",
-    )  # fmt: skip
+    epsilon: float = _choices.epsilon("Of the private models; the others are trained without any privacy.")
     size: int = control(
         default=150, label="people n in each model's training", low=20, high=20_000, slider=(25, 2000), scale="log",
         ends=("few", "many"), hint="Each model learns from a random half of a pool of twice as many people.",
@@ -68,7 +64,7 @@ class Settings(Controls):
         default=256, label="shadow models", low=64, high=4096, slider=(64, 1000), scale="log", places=13, advanced=True,
         hint="Each is attacked with all others as shadows. More of them make a better attack and narrower bands.",
     )  # fmt: skip
-    seed: int = control(default=0, label="seed", low=0, high=2**31 - 1, slider=(0, 20), places=21, advanced=True)
+    seed: int = _choices.seed()
 
     def check(self) -> None:
         """Refuse more people than there are."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from privlab import accounting, ngrams, personal, texts
+from privlab.experiments import _choices
 from privlab.experiments import _memorisation_secrets as secrets
 from privlab.experiments._memorisation_picture import Picture
 from privlab.experiments._memorisation_result import DELTA, Result
@@ -30,10 +31,7 @@ PROMPTS = {"digits": "the words and first digits", "words": "the words alone"}
 class Settings(Controls):
     """How often the secret was told, and how the text is protected."""
 
-    epsilon: float = control(
-        default=1.0, label="privacy budget ε", low=0.05, high=100, slider=(0.1, 50), scale="log",
-        ends=("more private", "more accurate"), hint="For one line of the text. Smaller is more private.",
-    )  # fmt: skip
+    epsilon: float = _choices.epsilon("For one line of the text. Smaller is more private.", low=0.05, slider=(0.1, 50))
     copies: int = control(
         default=10, label="copies of the secret", low=1, high=10_000, slider=(1, 1000), scale="log",
         ends=("told once", "often"), hint="How many lines of the text tell the same secret.",
@@ -58,7 +56,7 @@ class Settings(Controls):
         default=100, label="repeats", low=1, high=1000, slider=(2, 300), scale="log", places=20, advanced=True,
         hint="Secrets and noises drawn anew: more repeats narrow the bands.",
     )  # fmt: skip
-    seed: int = control(default=0, label="seed", low=0, high=2**31 - 1, slider=(0, 20), places=21, advanced=True)
+    seed: int = _choices.seed()
 
 
 def prepare(settings: Settings) -> Iterator[None]:

@@ -49,11 +49,11 @@ class Settings(Controls):
         offered=lambda settings, value: settings.view != "groups",
         hint="With how few columns does the model stay within it?",
     )  # fmt: skip
-    epsilon: float = control(
-        default=1.0, label="privacy budget ε of the model", low=0.01, high=100, slider=(0.05, 10), scale="log",
-        ends=("more private", "more accurate"), hint="One model is trained with noise for it, one without noise.",
+    epsilon: float = _choices.epsilon(
+        "One model is trained with noise for it, one without noise.",
+        label="privacy budget ε of the model",
         offered=lambda settings, value: settings.view != "groups",
-    )  # fmt: skip
+    )
     dataset: str = _choices.data("adult", _offered)
     view: str = choice(
         default="columns", label="show", among=lambda: tuple(VIEWS), words=lambda view: VIEWS[view],
@@ -76,7 +76,7 @@ class Settings(Controls):
         offered=lambda settings, value: settings.view != "groups",
         hint="Independent trainings at every point: more of them narrow the bands.",
     )  # fmt: skip
-    seed: int = control(default=0, label="seed", low=0, high=2**31 - 1, slider=(0, 20), places=21, advanced=True)
+    seed: int = _choices.seed()
 
     def check(self) -> None:
         """Refuse more columns than there are, and an age that no row has."""

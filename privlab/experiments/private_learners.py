@@ -56,10 +56,7 @@ def _suitable() -> tuple[str, ...]:
 class Settings(Controls):
     """What to learn, from whom, and how privately."""
 
-    epsilon: float = control(
-        default=5.0, label="privacy budget ε", low=0.01, high=100, slider=(0.05, 50), scale="log",
-        ends=("more private", "more accurate"), hint="Smaller is more private.",
-    )  # fmt: skip
+    epsilon: float = _choices.epsilon("Smaller is more private.", default=5.0, slider=(0.05, 50))
     learner: str = choice(
         default="clusters", label="what is learned", among=lambda: tuple(LEARNERS), words=lambda name: LEARNERS[name],
         hint="Each has a picture of its own.",
@@ -78,7 +75,7 @@ class Settings(Controls):
         default=20, label="repeats", low=1, high=200, slider=(2, 60), scale="log", places=20, advanced=True,
         hint="How often it is learned anew from the same people.",
     )  # fmt: skip
-    seed: int = control(default=0, label="seed", low=0, high=2**31 - 1, slider=(0, 20), places=21, advanced=True)
+    seed: int = _choices.seed()
 
     @property
     def size(self) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from privlab import accounting, cores, datasets, uncertainty
-from privlab.experiments import _shadows
+from privlab.experiments import _choices, _shadows
 from privlab.experiments._reconstruction_picture import Picture
 from privlab.experiments._waiting import for_the_accountant
 from privlab.explain import guess_limit
@@ -31,10 +31,9 @@ EXACT = 1e-3  # the attacker allows for that much noise where there is none
 class Settings(Controls):
     """Whose secrets, how many questions, and how noisy the answers."""
 
-    epsilon: float = control(
-        default=1.0, label="privacy budget ε", low=0.01, high=100, slider=(0.05, 10), scale="log",
-        ends=("more private", "more exact"), hint="For each answer on one line, for all of them together on another.",
-    )  # fmt: skip
+    epsilon: float = _choices.epsilon(
+        "For each answer on one line, for all of them together on another.", ends=("more private", "more exact")
+    )
     questions: int = control(
         default=300, label="questions m", low=1, high=10_000, slider=(10, 3000), scale="log",
         ends=("few", "many"), hint="Each asks how many of a random half of the people earn more than $50,000.",
@@ -47,7 +46,7 @@ class Settings(Controls):
         default=12, label="repeats", low=2, high=200, slider=(2, 40), scale="log", places=20, advanced=True,
         hint="How often everything is done anew, with other people, questions and noise.",
     )  # fmt: skip
-    seed: int = control(default=0, label="seed", low=0, high=2**31 - 1, slider=(0, 20), places=21, advanced=True)
+    seed: int = _choices.seed()
 
 
 @dataclass(frozen=True)

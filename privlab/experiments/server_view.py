@@ -70,10 +70,9 @@ class Settings(Controls):
         default=1, label="people of one client", low=1, high=500, slider=(1, 100), scale="log", places=41,
         ends=("one phone", "an office"), hint="A client sends the mean of its people's gradients.",
     )  # fmt: skip
-    epsilon: float = control(
-        default=1.0, label="privacy budget ε, for a whole client", low=0.05, high=100, slider=(0.05, 10), scale="log",
-        ends=("more private", "more accurate"), hint="For the noise, in this one round.",
-    )  # fmt: skip
+    epsilon: float = _choices.epsilon(
+        "For the noise, in this one round.", label="privacy budget ε, for a whole client", low=0.05
+    )
     clients: int = control(
         default=10, label="clients N", low=3, high=40, slider=(3, 30), places=28, ends=("few", "many"),
         hint="How many are added up under masks.",
@@ -91,7 +90,7 @@ class Settings(Controls):
         default=400, label="clients attacked", low=50, high=5000, slider=(50, 2000), scale="log", places=21,
         advanced=True, hint="More of them narrow the lines.",
     )  # fmt: skip
-    seed: int = control(default=0, label="seed", low=0, high=2**31 - 1, slider=(0, 20), places=21, advanced=True)
+    seed: int = _choices.seed()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from privlab import ckks, datasets, models, uncertainty
+from privlab.experiments import _choices
 from privlab.experiments import _encrypted_words as words
 from privlab.experiments import _side_by_side_ways as ways
 from privlab.experiments._side_by_side_picture import Picture
@@ -29,10 +30,9 @@ TOGETHER = 4  # repeats between two results
 class Settings(Controls):
     """How strict ε is, and among how many clients the people are spread."""
 
-    epsilon: float = control(
-        default=2.0, label="privacy budget ε", low=0.05, high=100, slider=(0.1, 20), scale="log",
-        ends=("more private", "more accurate"), hint="The same for the three ways that add noise.",
-    )  # fmt: skip
+    epsilon: float = _choices.epsilon(
+        "The same for the three ways that add noise.", default=2.0, low=0.05, slider=(0.1, 20)
+    )
     clients: int = control(
         default=100, label="clients", low=5, high=10_000, slider=(5, 2000), scale="log", ends=("few", "many"),
         hint="Firms, clinics or phones that hold the people's records in the two federated ways.",
@@ -41,7 +41,7 @@ class Settings(Controls):
         default=8, label="repeats", low=2, high=100, slider=(2, 20), scale="log", places=10, advanced=True,
         hint="How often each model is trained anew.",
     )  # fmt: skip
-    seed: int = control(default=0, label="seed", low=0, high=2**31 - 1, slider=(0, 20), places=21, advanced=True)
+    seed: int = _choices.seed()
 
 
 @dataclass(frozen=True)

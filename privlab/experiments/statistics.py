@@ -23,7 +23,6 @@ __all__ = ["FRESH", "Picture", "Result", "Settings", "run"]
 FRESH = ("released",)
 FIRST, FIRST_QUANTILES, BATCH = 200, 40, 200
 CANDIDATES = 101
-PRIVATE, ACCURATE = "more private", "more accurate"
 WORDS = {
     "mean": "mean",
     "sum": "sum",
@@ -40,10 +39,9 @@ def _columns() -> tuple[str, ...]:
 class Settings(Controls):
     """What to release, within which bounds, and how privately."""
 
-    epsilon: float = control(
-        default=0.1, label="privacy budget ε", low=0.001, high=100, slider=(0.01, 10), scale="log",
-        ends=(PRIVATE, ACCURATE), hint="How much one person may change a release. Smaller is more private.",
-    )  # fmt: skip
+    epsilon: float = _choices.epsilon(
+        "How much one person may change a release. Smaller is more private.", default=0.1, low=0.001, slider=(0.01, 10)
+    )
     upper: float = control(
         default=100.0, label="upper bound (% of the public range)", low=0.1, high=100, slider=(1, 100), scale="log",
         ends=("cuts more", "more noise"),

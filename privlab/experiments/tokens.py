@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from privlab import pseudonyms
+from privlab.experiments import _choices
 from privlab.experiments import _tokens_attacks as attacks
 from privlab.experiments._tokens_picture import Picture
 from privlab.experiments._tokens_result import Result
@@ -60,7 +61,7 @@ class Settings(Controls):
         offered=lambda settings, value: settings.view in ("frequency", "link"),
         hint="How often people are drawn anew, for counting and for two tables.",
     )  # fmt: skip
-    seed: int = control(default=0, label="seed", low=0, high=2**31 - 1, slider=(0, 20), places=21, advanced=True)
+    seed: int = _choices.seed()
 
 
 def prepare(settings: Settings) -> Iterator[None]:

@@ -25,7 +25,6 @@ __all__ = ["Picture", "Result", "Settings", "compare", "prepare", "run"]
 FIRST_SEEDS = 2  # trained before the first picture: one for each of two cores; of a network, whose blocks share them, 1
 REPAINT = 0.06  # seconds between two pictures
 CLIP_GRID = np.geomspace(0.1, 10, 16)
-PRIVATE, ACCURATE = "more private", "more accurate"
 
 
 def _noise(settings: Settings, epsilons: Sequence[float]) -> Sequence[float]:
@@ -57,16 +56,7 @@ def _positions() -> tuple[float, ...]:
 class Settings(Controls):
     """What to train, and how privately."""
 
-    epsilon: float = control(
-        default=1.0,
-        label="privacy budget ε",
-        low=0.01,
-        high=100,
-        slider=(0.05, 10),
-        scale="log",
-        ends=(PRIVATE, ACCURATE),
-        hint="How much one person's data may change the result. Smaller is more private.",
-    )
+    epsilon: float = _choices.epsilon("How much one person's data may change the result. Smaller is more private.")
     clip_norm: float = control(
         default=1.0,
         label="clipping norm C",
@@ -111,7 +101,7 @@ class Settings(Controls):
         default=32, label="trainings", low=1, high=1000, slider=(2, 200), scale="log", places=40, advanced=True,
         hint="Independent trainings at every point: more of them narrow the dark band.",
     )  # fmt: skip
-    seed: int = control(default=0, label="seed", low=0, high=2**31 - 1, slider=(0, 20), places=21, advanced=True)
+    seed: int = _choices.seed()
     unit: str = choice(
         default="person", label="protects", among=lambda: ("person", "row"), words=lambda unit: f"one {unit}",
         offered=lambda settings, unit: unit == "person" or datasets.card(settings.dataset).max_rows_per_person > 1,
@@ -124,7 +114,7 @@ class Settings(Controls):
             "noise multiplier σ",
             _noise,
             "Noise on each step, in units of C. It is ε seen from the other side: moving either moves the other.",
-            (ACCURATE, PRIVATE),
+            (_choices.ACCURATE, _choices.PRIVATE),
         )
     }
 

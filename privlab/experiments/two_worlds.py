@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from privlab.experiments import _choices
 from privlab.experiments import _two_worlds_noise as noises
 from privlab.experiments._two_worlds_picture import Picture
 from privlab.experiments._two_worlds_result import Result
@@ -29,15 +30,8 @@ VIEWS = {
 class Settings(Controls):
     """Which noise hides the person, and how the attacker guesses."""
 
-    epsilon: float = control(
-        default=1.0,
-        label="privacy budget ε",
-        low=0.01,
-        high=10,
-        slider=(0.1, 10),
-        scale="log",
-        ends=("more private", "more accurate"),
-        hint="How much one person may change what is likely to come out. Smaller is more private.",
+    epsilon: float = _choices.epsilon(
+        "How much one person may change what is likely to come out. Smaller is more private.", high=10, slider=(0.1, 10)
     )
     threshold: float = control(
         default=0.5,

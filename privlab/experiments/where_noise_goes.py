@@ -38,11 +38,9 @@ DELTA = 1e-6
 class Settings(Controls):
     """Whom to protect, and how many take part."""
 
-    epsilon: float = control(
-        default=2.0, label="privacy budget ε", low=0.05, high=100, slider=(0.1, 20), scale="log",
-        ends=("more private", "more accurate"),
-        hint="The same for every place of the noise. Smaller is more private.",
-    )  # fmt: skip
+    epsilon: float = _choices.epsilon(
+        "The same for every place of the noise. Smaller is more private.", default=2.0, low=0.05, slider=(0.1, 20)
+    )
     people: int = control(
         default=10_000, label="people n", low=100, high=1_000_000, slider=(100, 30_000), scale="log",
         ends=("few", "many"), hint="How many take part.",
@@ -57,7 +55,7 @@ class Settings(Controls):
         default=12, label="repeats", low=1, high=200, slider=(2, 40), scale="log", places=20, advanced=True,
         hint="How often everything is done anew: more repeats narrow the dark band.",
     )  # fmt: skip
-    seed: int = control(default=0, label="seed", low=0, high=2**31 - 1, slider=(0, 20), places=21, advanced=True)
+    seed: int = _choices.seed()
 
     def check(self) -> None:
         """Refuse more people than there are."""
