@@ -2,6 +2,7 @@
 // finding for those who hear it. All of it is read off the page, so a move sends no message more.
 
 const QUIET = 400; // milliseconds without a change before a final sentence is told
+const LATER = 100; // milliseconds until what is new is named: not while a picture is on its way to the screen
 
 function set(node, values) {
     for (const [name, value] of Object.entries(values)) {
@@ -9,16 +10,20 @@ function set(node, values) {
     }
 }
 
+// ipywidgets has it say the place on the slider
+function nameValue(handle) {
+    const readout = handle?.closest(".privlab-slider")?.querySelector(".widget-readout");
+    set(handle, { "aria-valuetext": readout?.textContent });
+}
+
 function nameAll(panel) {
     for (const slider of panel.querySelectorAll(".privlab-slider")) {
         const label = slider.querySelector(".widget-label");
-        const readout = slider.querySelector(".widget-readout");
-        set(slider.querySelector(".noUi-handle"), {
-            "aria-label": label?.textContent,
-            "aria-description": label?.title,
-            "aria-valuetext": readout?.textContent, // which ipywidgets has say the place on the slider
-        });
-        set(readout, { contenteditable: "false" }); // it could be typed in, to no effect
+        const handle = slider.querySelector(".noUi-handle");
+        set(handle, { "aria-label": label?.textContent, "aria-description": label?.title });
+        nameValue(handle);
+        // it could be typed in, to no effect
+        set(slider.querySelector(".widget-readout"), { contenteditable: "false" });
     }
     for (const choice of panel.querySelectorAll(".privlab-choice")) {
         set(choice.querySelector("select"), { "aria-description": choice.querySelector(".widget-label")?.title });
@@ -45,14 +50,20 @@ function finding(panel) {
 }
 
 function accompany(panel, heard) {
-    let waiting;
+    let waiting, naming;
     let told = finding(panel);
     const tell = () => {
         const words = finding(panel);
         if (words !== told) heard.textContent = told = words;
     };
-    const seen = new MutationObserver(() => {
+    const nameRest = () => {
+        naming = undefined;
         nameAll(panel);
+    };
+    const seen = new MutationObserver((changes) => {
+        for (const { target } of changes.filter((change) => change.attributeName === "aria-valuetext")) nameValue(target);
+        if (changes.some(({ attributeName }) => ["class", "contenteditable"].includes(attributeName))) nameAll(panel);
+        naming ??= setTimeout(nameRest, LATER);
         clearTimeout(waiting);
         if (panel.querySelector(".privlab-progress")?.value === 1) waiting = setTimeout(tell, QUIET);
     });
@@ -67,6 +78,7 @@ function accompany(panel, heard) {
     panel.addEventListener("keydown", pressed);
     return () => {
         clearTimeout(waiting);
+        clearTimeout(naming);
         seen.disconnect();
         panel.removeEventListener("keydown", pressed);
     };
