@@ -1,5 +1,6 @@
 """The contract that every experiment keeps."""
 
+import io
 import json
 import math
 from dataclasses import fields, is_dataclass
@@ -9,9 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 
 import privlab
 from privlab import experiments
+from privlab.panel import png
 from privlab.panel.figure import Canvas
 from privlab.settings import Controls
 from tests.contrast import ENOUGH, of_words
@@ -124,6 +127,20 @@ def test_every_word_of_the_picture_can_be_read(computed):
     found = of_words(canvas.figure)
     assert len(found) > 5
     assert {words: round(value, 2) for words, value in found.items() if value < ENOUGH} == {}
+
+
+def test_a_moving_picture_has_its_colours(computed):
+    name, result = computed
+    canvas = Canvas(experiments.get(name).Picture)
+    canvas.draw(result)
+    shown = np.asarray(Image.open(io.BytesIO(canvas.draw(result))).convert("RGBA"))
+    drawn = np.asarray(canvas.agg.buffer_rgba())
+    off = np.abs(shown.astype(int) - drawn).max(axis=2)
+    assert np.mean(off > 0) < png.RARE
+    assert np.mean(off > 2 * png.NEAR) < png.FAR / 2
+    shades, at, counts = np.unique(drawn.view(np.uint32), return_inverse=True, return_counts=True)
+    assert len(shades) > 200
+    assert off[(counts > 300)[at].reshape(off.shape)].max() == 0, "what covers an area"
 
 
 @EVERY_NUMBER

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from privlab.panel import figure
 from privlab.panel.figure import Canvas
@@ -39,7 +37,8 @@ class Words:
 
 
 def pixels(canvas: Canvas, result: dict[str, Any]) -> Any:
-    return np.asarray(Image.open(io.BytesIO(canvas.draw(result))).convert("RGB")).astype(int)
+    canvas.draw(result)
+    return np.asarray(canvas.agg.buffer_rgba())[..., :3].astype(int)
 
 
 def stamped(canvas: Canvas) -> set[str]:
