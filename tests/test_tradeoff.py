@@ -567,7 +567,7 @@ def test_idle_moments_calibrate_the_slider(monkeypatch):
     monkeypatch.setattr(accounting, "noise_multiplier", lambda **given: asked.append(given))
     monkeypatch.setattr(tradeoff, "_calibrated", {})
     gaps, before = [], time.perf_counter()
-    for _ in tradeoff.prepare(Settings.make(epsilon=2.0, steps=61)):
+    for _ in tradeoff.calibrate_slider(Settings.make(epsilon=2.0, steps=61)):
         gaps.append(time.perf_counter() - before)
         before = time.perf_counter()
     epsilons = [given["epsilon"] for given in asked]
@@ -575,13 +575,76 @@ def test_idle_moments_calibrate_the_slider(monkeypatch):
     assert abs(math.log(epsilons[0] / 2)) < 0.05
     assert max(gaps) < 0.5
     asked.clear()
-    list(tradeoff.prepare(Settings()))
+    list(tradeoff.calibrate_slider(Settings()))
     assert asked == [], "what is shipped need not be computed"
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The seeds that are trained, a list for each training; nothing was trained ahead."""
+    asked, sweep = [], dpsgd.sweep
+    monkeypatch.setattr(tradeoff, "_ahead", {})
+    monkeypatch.setattr(
+        dpsgd, "sweep", lambda data, plan, seeds, score: asked.append(list(seeds)) or sweep(data, plan, seeds, score)
+    )
+    return asked
+
+
+def first(settings):
+    with closing(tradeoff.run(settings)) as results:
+        return next(one for one in results if one)
+
+
+@pytest.mark.parametrize("view", ["epsilon", "clip_norm"])
+@pytest.mark.parametrize(("name", "way"), [("epsilon", 1), ("epsilon", -1), ("clip_norm", 1), ("clip_norm", -1)])
+def test_what_was_trained_ahead_is_what_the_press_would_train(trained, name, way, view):
+    settings = Settings.make(**SMALL, view=view, epsilon=1.0, clip_norm=1.0)
+    places = Settings.controls()[name].positions()
+    moved = Settings.make(settings, **{name: places[places.index(1.0) + way]}, seeds=3)
+    fresh = first(moved)
+    assert len(trained) == 1
+    list(tradeoff.prepare(settings))
+    trained.clear()
+    ahead = first(moved)
+    assert trained == []
+    assert ahead.count == fresh.count >= 32
+    np.testing.assert_array_equal(ahead.curves[0].scores, fresh.curves[0].scores)
+    np.testing.assert_array_equal(ahead.curves[0].held, fresh.curves[0].held)
+    *_, last = tradeoff.run(moved)
+    assert trained == [[(0, 2)]], "the other trainings are made now"
+    assert last.count == 3 * len(last.x)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"steps": 61},
+        {"seed": 1},
+        {"sampling_rate": 0.7},
+        {"delta": 1e-4},
+        {"clip_norm": 2.0},
+        {"seeds": 1},
+        {"view": "clip_norm"},
+    ],
+)
+def test_nothing_else_was_trained_ahead(trained, other):
+    settings = Settings.make(**SMALL)
+    list(tradeoff.prepare(settings))
+    trained.clear()
+    places = Settings.controls()["epsilon"].positions()
+    first(Settings.make(settings, epsilon=places[places.index(1.0) + 1], **other))
+    assert len(trained) == 1
+
+
+def test_only_what_takes_a_moment_is_trained_ahead(trained):
+    list(tradeoff.prepare(Settings.make(**SMALL, models=("dp-sgd-mlp", "dp-sgd-logistic", "diffprivlib-logistic"))))
+    assert len(trained) == 4
+    assert {one.models[0] for one in tradeoff._ahead} == {"dp-sgd-logistic"}
 
 
 @pytest.mark.parametrize("view", ["epsilon", "clip_norm"])
 def test_the_longest_title_fits(view):
-    found = next(one for one in tradeoff.run(tradeoff.Settings.make(None, dataset="rand", view=view, seeds=2)) if one)
+    found = first(Settings.make(dataset="rand", view=view, seeds=2))
     canvas = Canvas(tradeoff.Picture)
     canvas.draw(found)
     title = canvas.picture.title

@@ -237,4 +237,4 @@ def run(settings: Settings) -> Iterator[Result | None]:
 
 def prepare(settings: Settings) -> Iterator[None]:
     """In idle moments, calibrate the other positions of the ε slider."""
-    yield from tradeoff.prepare(settings.training)
+    yield from tradeoff.calibrate_slider(settings.training)

@@ -156,7 +156,7 @@ def _scaled(X: Array, factors: Array) -> Array:
 
 def prepare(settings: Settings) -> Iterator[None]:
     """In idle time, calibrate the other positions of the ε slider."""
-    yield from tradeoff.prepare(settings.training)
+    yield from tradeoff.calibrate_slider(settings.training)
 
 
 def __getattr__(name: str) -> Any:

@@ -12,11 +12,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from privlab import accounting, cards, datasets, dpsgd, models, workers
+from privlab import accounting, datasets, dpsgd, models
 from privlab.dpsgd import Array
 from privlab.experiments import _choices
 from privlab.experiments._tradeoff_picture import Picture
 from privlab.experiments._tradeoff_result import Curve, Result, compare
+from privlab.experiments._tradeoff_slow import Slow
 from privlab.experiments._waiting import a_breath, for_the_accountant
 from privlab.settings import Controls, Handle, choice, control
 
@@ -238,7 +239,7 @@ def points(settings: Settings) -> tuple[Array, int, Array, Array, Array]:
     return order, len(order) - 1, epsilons, clips, sigma
 
 
-class _Collector:
+class Collector:
     """Gathers scores as they arrive and makes Results of them."""
 
     def __init__(self, settings: Settings) -> None:
@@ -274,8 +275,8 @@ def run(settings: Settings) -> Iterator[Result | None]:
     """Train the curve: a first Result after two seeds of every live model, better ones as more arrive."""
     grid = accounting.EPSILON_GRID.tolist() if settings.view == "epsilon" else []
     yield from calibrate(settings, [*grid, settings.epsilon])
-    gathered = _Collector(settings)
-    slow = _Slow(gathered)
+    gathered = Collector(settings)
+    slow = Slow(gathered)
     painted = -math.inf
     batched = [name for name in settings.models if models.CATALOGUE[name].fit is None]
     first = {name: min(1 if models.CATALOGUE[name].hidden else FIRST_SEEDS, settings.seeds) for name in batched}
@@ -300,9 +301,15 @@ def run(settings: Settings) -> Iterator[Result | None]:
         slow.queue.cancel()
 
 
-def _train(gathered: _Collector, name: str, seeds: range) -> Iterator[bool]:
+def _train(gathered: Collector, name: str, seeds: range) -> Iterator[bool]:
     """Train a batched model and gather its scores; yields whether something arrived."""
     settings, model, data = gathered.settings, models.CATALOGUE[name], gathered.data
+    known = _ahead.get(_of_one(settings, name), [])
+    if [*seeds] == [*range(len(known))]:
+        for scores, held in known:
+            gathered.add(name, scores, held)
+            yield True
+        return
     prepared = dpsgd.prepare(data, settings.unit)
     plan = model.plan(prepared, gathered.sigma, gathered.clips, settings.sampling_rate, settings.steps)
     X = data.evaluation[0]
@@ -313,46 +320,6 @@ def _train(gathered: _Collector, name: str, seeds: range) -> Iterator[bool]:
             losses = item[1]
             gathered.add(name, models.score(data, losses), losses[-1].copy())
         yield item is not None
-
-
-class _Slow:
-    """Fits in worker processes: the ceilings, and the catalogue's fitted models, all points of a seed together."""
-
-    def __init__(self, gathered: _Collector) -> None:
-        self.gathered, s, name = gathered, gathered.settings, gathered.data.name
-        self.fitted = [model for model in s.models if models.CATALOGUE[model].fit]
-        self.next_seed = dict.fromkeys(self.fitted, 0)
-        keys = [self._ceiling(model) for model in models.REFERENCES]
-        keys += [key for seed in range(s.seeds) for model in self.fitted for key in self._row(model, seed)]
-        source = name if name in cards.SHIPPED else gathered.data
-        self.queue = workers.Queue(models.fit, {key: (source, *key[1:]) for key in keys})
-        self.take_in()
-
-    def _ceiling(self, model: str) -> workers.Key:
-        return self.gathered.data.name, model, math.inf, 0.0, (0, 0)
-
-    def _row(self, model: str, seed: int) -> list[workers.Key]:
-        g, s = self.gathered, self.gathered.settings
-        return [(g.data.name, model, float(epsilon), s.delta, (s.seed, seed)) for epsilon in g.epsilons]
-
-    def take_in(self) -> bool:
-        """Gather what has been computed; whether there is anything new."""
-        g, new = self.gathered, False
-        for name, model in models.REFERENCES.items():
-            losses = workers.recall(self._ceiling(name))
-            if losses is not None and model.label not in g.ceilings:
-                g.ceilings[model.label] = float(models.score(g.data, losses))
-                new = True
-        for name in self.fitted:
-            while (seed := self.next_seed[name]) < g.settings.seeds:
-                row = [workers.recall(key) for key in self._row(name, seed)]
-                if any(losses is None for losses in row):
-                    break
-                stacked = np.stack(row)
-                g.add(name, models.score(g.data, stacked), stacked[-1])
-                self.next_seed[name] += 1
-                new = True
-        return new
 
 
 def calibrate(settings: Settings, epsilons: Sequence[float]) -> Iterator[None]:
@@ -369,11 +336,41 @@ def calibrate(settings: Settings, epsilons: Sequence[float]) -> Iterator[None]:
         _calibrated[key] = tuple(sorted(epsilons))
 
 
-def prepare(settings: Settings) -> Iterator[None]:
-    """In idle moments, calibrate the other positions of the ε slider, so that no later press waits for it."""
+def calibrate_slider(settings: Settings) -> Iterator[None]:
+    """Have σ at hand for all positions of the ε slider, so that no later press waits for it."""
     yield from for_the_accountant()
     positions = np.asarray(_positions())
     yield from calibrate(settings, positions[np.argsort(np.abs(np.log(positions / settings.epsilon)))].tolist())
+
+
+def prepare(settings: Settings) -> Iterator[None]:
+    """In idle moments, calibrate the slider, and train the first picture's models one step of a slider further.
+
+    They are those that would be trained at the press, to the last bit, and a hand that goes on sees them sooner.
+    """
+    yield from calibrate_slider(settings)
+    _ahead.clear()
+    for name in ("epsilon", "clip_norm"):
+        places, now = Settings.controls()[name].positions(), getattr(settings, name)
+        below, above = [place for place in places if place < now], [place for place in places if place > now]
+        for value in (*below[-1:], *above[:1]):
+            moved = Settings.make(settings, **{name: value})
+            gathered = Collector(moved)
+            for model in settings.models:
+                if not (models.CATALOGUE[model].fit or models.CATALOGUE[model].hidden):  # what takes a moment only
+                    for _ in _train(gathered, model, range(min(FIRST_SEEDS, settings.seeds))):
+                        yield
+                    rows = zip(gathered.scores[model], gathered.losses[model], strict=True)
+                    _ahead[_of_one(moved, model)] = list(rows)
+
+
+# Scores, and losses at the point that is held, of each seed.
+_ahead: dict[Settings, list[tuple[Array, Array]]] = {}
+
+
+def _of_one(settings: Settings, model: str) -> Settings:
+    """What a model's trainings depend on: not on other models, nor on how many trainings there are."""
+    return replace(settings, models=(model,), seeds=FIRST_SEEDS)
 
 
 def __getattr__(name: str) -> Any:

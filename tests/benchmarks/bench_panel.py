@@ -80,20 +80,23 @@ INTERACT_READY = """wanted => {
 
 
 class Hand:
-    """Presses arrow keys: a few to the right, as many to the left, and so on."""
+    """Presses arrow keys: a few to the right, as many to the left, and so on; or page keys, for five steps each."""
 
-    def __init__(self, page: Page, grip: str, number: int, places: list[float], start: float) -> None:
+    def __init__(
+        self, page: Page, grip: str, number: int, places: list[float], start: float, pages: bool = False
+    ) -> None:
         self.page, self.grip, self.number, self.places = page, grip, number, places
         self.at, self.presses = places.index(start), 0
+        self.stride, self.keys = (5, ("PageUp", "PageDown")) if pages else (1, ("ArrowRight", "ArrowLeft"))
 
     def press(self, ready: str, form: str = "", models: int = 0) -> float:
         """Milliseconds of one press; what is awaited depends on `form`: a number, a setting's name, or "C = "."""
         right = (self.presses // TURN) % 2 == 0
         self.presses += 1
-        self.at += 1 if right else -1
+        self.at += self.stride if right else -self.stride
         value = self.places[self.at]
         wanted: object = [form, value, models] if models else f"{form}{value}" if form else value
-        key = "ArrowRight" if right else "ArrowLeft"
+        key = self.keys[0 if right else 1]
         return float(self.page.evaluate(PRESS, [self.grip, self.number, key, ready, wanted]))
 
 
@@ -138,6 +141,12 @@ def _measure(page: Page) -> list[table.Row]:
         rest()
         by_noise.append(noise.press(PICTURE_READY, "epsilon", ENOUGH))
         rest()
+    jump, by_jump = Hand(page, grip, 1, clips, 1.0, pages=True), []
+    for _ in range(PRESSES):
+        label.append(floor.press(LABEL_READY))
+        rest()
+        by_jump.append(jump.press(PICTURE_READY, "clip_norm", ENOUGH))
+        rest()
     many, by_interact = [], []
     for _ in range(FEW):
         many.append(clip.press(PICTURE_READY, "clip_norm", MANY))
@@ -146,8 +155,12 @@ def _measure(page: Page) -> list[table.Row]:
         rest()
     rows = [table.only_told(f"label-only floor, {len(label)} presses: median", median(label), "ms")]
     rows.append(table.only_told("label-only floor: 95th percentile", _p95(label), "ms"))
-    for name, taken in (("clipping norm", by_clip), ("noise", by_noise)):
-        what = f"{name}: curve of ≥ {ENOUGH} models painted, {len(taken)} presses"
+    for name, taken in (
+        ("clipping norm, one step: trained ahead", by_clip),
+        ("noise, one step: trained ahead", by_noise),
+        ("clipping norm, five steps: trained now", by_jump),
+    ):
+        what = f"{name}; ≥ {ENOUGH} models painted, {len(taken)} presses"
         rows.append(table.only_told(f"{what}: median", median(taken), "ms"))
         rows.append(table.at_most("… against the floor's median", median(taken) / median(label), "×", 1.6))
         rows.append(table.only_told("… 95th percentile", _p95(taken), "ms"))
