@@ -28,10 +28,12 @@ VARIANTS = {True: "broken", False: "sound"}
 class Settings(Controls):
     """What is claimed, and which bug makes it false."""
 
-    epsilon: float = control(
-        default=1.0, label="claimed ε", low=0.05, high=10, scale="log", ends=("more private", "more accurate"),
-        hint="What the broken code and its sound twin both claim to uphold.",
-    )  # fmt: skip
+    epsilon: float = _choices.epsilon(
+        "What the broken code and its sound twin both claim to uphold.",
+        label="claimed ε",
+        low=0.05,
+        high=10,
+    )
     clip_norm: float = control(
         default=4.0, label="limit of one person's pull, C", low=0.1, high=10, scale="log", places=81,
         ends=("short", "long"), hint="How long a gradient may be; of a count or a sum, how far one person moves it.",

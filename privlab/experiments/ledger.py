@@ -32,10 +32,14 @@ CHARGED, FREE, REFUSED = "charged", "free", "refused"
 class Settings(Controls):
     """A budget, and what is bought with it."""
 
-    epsilon: float = control(
-        default=3.0, label="budget ε", low=0.1, high=100, slider=(0.5, 10), scale="log",
-        ends=("more private", "more looks"), hint="What all looks together may cost. It is fixed beforehand, for good.",
-    )  # fmt: skip
+    epsilon: float = _choices.epsilon(
+        "What all looks together may cost. It is fixed beforehand, for good.",
+        default=3.0,
+        label="budget ε",
+        low=0.1,
+        slider=(0.5, 10),
+        ends=(_choices.PRIVATE, "more looks"),
+    )
     look_epsilon: float = control(
         default=0.5, label="ε of a usual look", low=0.05, high=10, slider=(0.05, 3), scale="log",
         ends=("blurred looks", "sharp looks"), hint="Each look trains a private model anew; its ε is about this.",

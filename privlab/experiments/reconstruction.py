@@ -32,7 +32,7 @@ class Settings(Controls):
     """Whose secrets, how many questions, and how noisy the answers."""
 
     epsilon: float = _choices.epsilon(
-        "For each answer on one line, for all of them together on another.", ends=("more private", "more exact")
+        "For each answer on one line, for all of them together on another.", ends=(_choices.PRIVATE, "more exact")
     )
     questions: int = control(
         default=300, label="questions m", low=1, high=10_000, slider=(10, 3000), scale="log",

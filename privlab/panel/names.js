@@ -61,8 +61,10 @@ function accompany(panel, heard) {
         nameAll(panel);
     };
     const seen = new MutationObserver((changes) => {
-        for (const { target } of changes.filter((change) => change.attributeName === "aria-valuetext")) nameValue(target);
-        if (changes.some(({ attributeName }) => ["class", "contenteditable"].includes(attributeName))) nameAll(panel);
+        const named = changes.filter(({ attributeName }) => attributeName);
+        const values = named.filter(({ attributeName }) => attributeName === "aria-valuetext");
+        for (const { target } of values) nameValue(target);
+        if (values.length < named.length) nameAll(panel); // something opened or folded, as a hand has asked for
         naming ??= setTimeout(nameRest, LATER);
         clearTimeout(waiting);
         if (panel.querySelector(".privlab-progress")?.value === 1) waiting = setTimeout(tell, QUIET);

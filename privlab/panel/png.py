@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[Any]]
+from privlab.columns import Array
+
 RGBA, INDEXED = 6, 3  # PNG's numbers for the two kinds
 PLACES, MIX = 2**16, np.uint32(0x85EBCA6B)  # of a table of colours, and what spreads them over it (as in MurmurHash3)
 COMMON = 192  # colours that stay as they are; the others of 256 go to what would be furthest off
 RARE = 0.04  # of all pixels: how many may get a near colour, lest a picture be sent whole
-NEAR, FAR = (
-    16,
-    0.002,
-)  # steps of 255 in a channel that nobody sees in a smoothed edge; how many pixels may be further off
+NEAR = 16  # steps of 255 in a channel that nobody sees in the smoothed edge of what moves
+FAR = 0.002  # of all pixels: how many new ones may be further off, lest the colours be chosen anew
 
 
 def packed(pixels: Array) -> bytes:

@@ -184,6 +184,12 @@ def test_pin_compares(room: Room) -> None:
     note.wait_for(state="detached")
 
 
+SPOKEN = """async handle => {
+    handle.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowRight', bubbles: true, cancelable: true}));
+    await new Promise(requestAnimationFrame);
+    const shown = handle.closest('.privlab-slider').querySelector('.widget-readout').textContent;
+    return [handle.getAttribute('aria-valuetext'), shown];
+}"""
 STOP = """() => {
     const at = document.activeElement, ring = getComputedStyle(at);
     const name = at.getAttribute('aria-label') ?? at.labels?.[0]?.textContent ?? at.textContent;
@@ -215,6 +221,9 @@ def test_keyboard_alone_works_everything(room: Room) -> None:
     assert view.page.evaluate(STOP)[0] == "privacy budget ε", "the focus stays"
     assert float(first.get_attribute("aria-valuetext") or 0) == view.readout(0) > old
     assert first.get_attribute("aria-description") == tradeoff.Settings.controls()["epsilon"].hint
+    spoken, shown = first.evaluate(SPOKEN)
+    assert spoken == shown != f"{old:g}", "a value is spoken at once"
+    view.settled()
     models = [
         box.strip()
         for box in view.panel.get_by_role("group", name="models").locator("label:visible").all_inner_texts()
