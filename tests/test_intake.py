@@ -39,6 +39,7 @@ def parquet(**columns: Any) -> bytes:
         gzip.compress(b'name,age\n"Roe, ""R.""\nof York",34\nLee,'),
         gzip.compress(b'name,age\n"Roe, ""R.""\n') + gzip.compress(b'of York",34\nLee,'),
     ],
+    ids=["commas", "semicolons", "tabs", "gzip", "gzip in two parts"],  # a gzip file holds the second it was made in
 )
 def test_every_dialect_reads_the_same(raw: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     for block in (1 << 20, 7):  # whatever falls on the border of two blocks
