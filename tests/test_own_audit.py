@@ -187,7 +187,7 @@ SHIPPED = {
     "Laplace, whole numbers": (noisy("laplace", np.int64), 8000, 0.0, "any", True),
     "Gaussian": (noisy("gaussian", float), 12_000, DELTA, "gaussian", True),
     "Gaussian, whole numbers": (noisy("gaussian", np.int64), 12_000, DELTA, "gaussian", True),
-    "discrete Gaussian vector": (vector, 6000, DELTA, "gaussian", True),
+    "discrete Gaussian vector": (vector, 8000, DELTA, "gaussian", True),
     "statistics, Laplace": (statistic("laplace"), 8000, 0.0, "any", True),
     "statistics, Gaussian": (statistic("gaussian"), 16_000, DELTA, "gaussian", True),
     "statistics, quantile": (quantile, 3000, 0.0, "any", False),
