@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import privlab
-from privlab import accounting, cores, datasets, dpsgd, models, uncertainty, workers
+from privlab import accounting, consent, cores, datasets, dpsgd, models, uncertainty, workers
 from privlab.columns import Column
 from privlab.experiments import tradeoff
 from privlab.experiments.tradeoff import Picture, Settings
@@ -583,7 +583,7 @@ def test_idle_moments_calibrate_the_slider(monkeypatch):
 def trained(monkeypatch):
     """The seeds that are trained, a list for each training; nothing was trained ahead."""
     asked, sweep = [], dpsgd.sweep
-    monkeypatch.setattr(tradeoff, "_ahead", {})
+    tradeoff._ahead.cache_clear()
     monkeypatch.setattr(
         dpsgd, "sweep", lambda data, plan, seeds, score: asked.append(list(seeds)) or sweep(data, plan, seeds, score)
     )
@@ -636,10 +636,26 @@ def test_nothing_else_was_trained_ahead(trained, other):
     assert len(trained) == 1
 
 
+def test_what_was_trained_ahead_on_people_taken_out_is_gone(trained):
+    settings = Settings.make(**SMALL)
+    under_way = tradeoff.prepare(settings)
+    while len(trained) < 2:
+        next(under_way)
+    assert len(tradeoff._ahead()) == 1
+    consent.forget(datasets.load(settings.dataset))
+    assert not tradeoff._ahead()
+    list(under_way)
+    trained.clear()
+    places = Settings.controls()["epsilon"].positions()
+    for way in (-1, 1):  # the second was still being trained
+        first(Settings.make(settings, epsilon=places[places.index(1.0) + way]))
+    assert len(trained) == 2
+
+
 def test_only_what_takes_a_moment_is_trained_ahead(trained):
     list(tradeoff.prepare(Settings.make(**SMALL, models=("dp-sgd-mlp", "dp-sgd-logistic", "diffprivlib-logistic"))))
     assert len(trained) == 4
-    assert {one.models[0] for one in tradeoff._ahead} == {"dp-sgd-logistic"}
+    assert {one.models[0] for _, one in tradeoff._ahead()} == {"dp-sgd-logistic"}
 
 
 @pytest.mark.parametrize("view", ["epsilon", "clip_norm"])

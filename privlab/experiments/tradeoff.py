@@ -304,7 +304,7 @@ def run(settings: Settings) -> Iterator[Result | None]:
 def _train(gathered: Collector, name: str, seeds: range) -> Iterator[bool]:
     """Train a batched model and gather its scores; yields whether something arrived."""
     settings, model, data = gathered.settings, models.CATALOGUE[name], gathered.data
-    known = _ahead.get(_of_one(settings, name), [])
+    known = _ahead().get((data, _of_one(settings, name)), [])
     if [*seeds] == [*range(len(known))]:
         for scores, held in known:
             gathered.add(name, scores, held)
@@ -349,7 +349,7 @@ def prepare(settings: Settings) -> Iterator[None]:
     They are those that would be trained at the press, to the last bit, and a hand that goes on sees them sooner.
     """
     yield from calibrate_slider(settings)
-    _ahead.clear()
+    _ahead().clear()
     for name in ("epsilon", "clip_norm"):
         places, now = Settings.controls()[name].positions(), getattr(settings, name)
         below, above = [place for place in places if place < now], [place for place in places if place > now]
@@ -361,11 +361,13 @@ def prepare(settings: Settings) -> Iterator[None]:
                     for _ in _train(gathered, model, range(min(FIRST_SEEDS, settings.seeds))):
                         yield
                     rows = zip(gathered.scores[model], gathered.losses[model], strict=True)
-                    _ahead[_of_one(moved, model)] = list(rows)
+                    _ahead()[gathered.data, _of_one(moved, model)] = list(rows)
 
 
-# Scores, and losses at the point that is held, of each seed.
-_ahead: dict[Settings, list[tuple[Array, Array]]] = {}
+@cache
+def _ahead() -> dict[tuple[datasets.Dataset, Settings], list[tuple[Array, Array]]]:
+    """Scores, and losses at the point that is held, of each seed; by the rows too, for people may be taken out."""
+    return {}
 
 
 def _of_one(settings: Settings, model: str) -> Settings:
